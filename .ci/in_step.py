@@ -1,0 +1,70 @@
+"""Check that notebooks, package and README.md are in step and clean; changes nothing. Exit status 1 names what is off."""
+import ast, filecmp, re, shutil, subprocess, sys, tempfile
+from pathlib import Path
+
+import nbformat
+
+sys.path.insert(0, str(Path(__file__).parent))
+from lessons import CFG, NBS, ROOT, SETUP, badge
+from readme import readme
+
+BIN, LIB = Path(sys.executable).parent, ROOT/CFG['lib_path']
+off = []
+
+def require(holds, message):
+    if not holds: off.append(message)
+
+def exported_again():
+    "Clean and export a copy of the project; compare with what is here"
+    with tempfile.TemporaryDirectory() as tmp:
+        copy = Path(tmp)/'project'
+        copy.mkdir()
+        for name in ('settings.ini', 'setup.py', 'README.md'): shutil.copy(ROOT/name, copy)
+        shutil.copytree(NBS, copy/'nbs')
+        (copy/CFG['lib_path']).mkdir()
+        for name in ('__init__.py', 'all.py'): shutil.copy(LIB/name, copy/CFG['lib_path'])
+        for tool in ('nbdev_clean', 'nbdev_export'): subprocess.run([BIN/tool], cwd=copy, check=True, capture_output=True)
+        for ours in NBS.glob('*.ipynb'):
+            require(filecmp.cmp(ours, copy/'nbs'/ours.name, False), f'nbs/{ours.name} is not clean: run nbdev_clean')
+        theirs = {o.name for o in (copy/CFG['lib_path']).glob('*.py')}
+        for name in theirs | {o.name for o in LIB.glob('*.py')}:
+            same = name in theirs and (LIB/name).exists() and filecmp.cmp(LIB/name, copy/CFG['lib_path']/name, False)
+            require(same, f"{CFG['lib_path']}/{name} is not what the notebooks export: run nbdev_export")
+
+def notebooks():
+    "What each stored notebook must and must not hold"
+    homes = {}
+    for file in sorted(NBS.glob('*.ipynb')):
+        nb = nbformat.read(file, as_version=4)
+        nbformat.validate(nb)
+        sources, name = [o.source for o in nb.cells], file.stem
+        for module in re.findall(r'^#\| default_exp (\w+)', '\n'.join(sources), re.M):
+            require(module not in homes, f'{file.name} and {homes.get(module)} both export {module}')
+            homes[module] = file.name
+        if name[0].isdigit():
+            require(badge(name) in sources[0], f'{file.name}: its Colab badge does not open it: run .ci/lessons.py --write')
+            require(sources[1] == SETUP, f'{file.name}: its set-up cell is not the current one: run .ci/lessons.py --write')
+        for cell in nb.cells:
+            if cell.cell_type != 'code': continue
+            for out in cell.outputs:
+                text = str(out)
+                require(out.output_type != 'error', f'{file.name} holds an error output')
+                require(out.get('name') != 'stderr', f'{file.name} holds a warning: {text[:200]}')
+                require(not re.search(r'(?<![\w.:/])/(home|root|tmp|Users|usr|mnt|opt)/|[A-Z]:\\\\', text), f'{file.name} holds an absolute path: {text[:200]}')
+            if any('image/png' in o.get('data', {}) for o in cell.outputs):
+                require('#| fig-alt: ' in cell.source, f'{file.name} has a picture without #| fig-alt: {cell.source[:60]!r}')
+        require(file.stat().st_size <= 700_000, f'{file.name} has {file.stat().st_size:,} bytes, over 700 KB')
+
+def python_files():
+    "Every tracked Python file parses on the oldest Python we claim"
+    oldest = tuple(map(int, CFG['min_python'].split('.')))
+    for file in [*LIB.glob('*.py'), *(ROOT/'tests').glob('*.py'), *(ROOT/'.ci').glob('*.py'), *(ROOT/'bench').glob('*.py')]:
+        ast.parse(file.read_text(encoding='utf-8'), feature_version=oldest)
+
+exported_again()
+notebooks()
+python_files()
+require((ROOT/'README.md').read_text(encoding='utf-8') == readme()[0], 'README.md is not what nbs/index.ipynb gives: run python .ci/readme.py')
+for o in off: print(o, file=sys.stderr)
+print(f'In step: {len(list(NBS.glob("*.ipynb")))} notebooks, {len(list(LIB.glob("*.py")))} modules, README.md.' if not off else f'{len(off)} things are out of step.')
+sys.exit(bool(off))

@@ -1,0 +1,40 @@
+"""Write README.md from nbs/index.ipynb as it is stored: `python .ci/readme.py`, or with --check only compare the two."""
+import re, sys
+from pathlib import Path
+
+import nbformat
+from nbconvert import MarkdownExporter
+
+ROOT = Path(__file__).resolve().parent.parent
+NBS, README, IMAGES = ROOT/'nbs', ROOT/'README.md', ROOT/'nbs'/'images'
+
+def shown(cell):
+    "Does a reader see this cell?"
+    return not re.search(r'^#\|\s*(hide|default_exp|eval: false)', cell.source, re.M)
+
+def readme():
+    "README.md as text, and its pictures as a dict of file name to bytes"
+    nb = nbformat.read(NBS/'index.ipynb', as_version=4)
+    nb.metadata.language_info = {'name': 'python'}
+    nb.cells = [o for o in nb.cells if o.cell_type == 'markdown' or shown(o) or o.outputs]
+    alts = []
+    for cell in nb.cells:
+        if cell.cell_type == 'code':
+            alt = re.search(r'^#\| fig-alt: (.*)$', cell.source, re.M)
+            alts += [alt.group(1) if alt else ''] * sum('image/png' in o.get('data', {}) for o in cell.outputs)
+            cell.source = re.sub(r'^#\|.*\n?', '', cell.source, flags=re.M).strip() if shown(cell) else ''
+    text, resources = MarkdownExporter().from_notebook_node(nb, {'unique_key': 'index', 'output_files_dir': 'nbs/images'})
+    text = re.sub(r'```python\s*```\n*', '', text)
+    text = re.sub(r'\]\(([\w]+\.ipynb)', r'](nbs/\1', text)
+    alts = iter(alts)
+    text = re.sub(r'!\[png\]', lambda m: f'![{next(alts)}]', text)
+    return re.sub(r'\n{3,}', '\n\n', text).strip() + '\n', {Path(k).name: v for k, v in resources['outputs'].items()}
+
+if __name__ == '__main__':
+    text, images = readme()
+    if '--check' in sys.argv:
+        if README.read_text(encoding='utf-8') != text: sys.exit('README.md is not what nbs/index.ipynb gives: run python .ci/readme.py')
+    else:
+        README.write_text(text, encoding='utf-8')
+        IMAGES.mkdir(exist_ok=True)
+        for name, data in images.items(): (IMAGES/name).write_bytes(data)

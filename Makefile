@@ -1,0 +1,68 @@
+# make course   get the data, run every lesson, build the readable site
+# make test     check everything that must hold before a change lands
+# make lab      JupyterLab, open on the lessons
+# make site     the site from the stored notebooks, without running them
+# make bench    times and accuracy beside other libraries
+# make lessons  for authors: run the lessons, store outputs in nbs/, renew the package and README.md
+
+PYTHON ?= python3
+BIN := .venv/bin
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+QUIET := -q --progress-bar off
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: course test lab site bench lessons data wheel clean
+
+.venv/installed: settings.ini setup.py constraints.txt
+	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 10), 'collab_course needs Python 3.10 or later'"
+	$(PYTHON) -m venv .venv
+	@echo "Installing the package and its tools into .venv (a few minutes the first time)"
+	$(BIN)/python -m pip install --retries 1 -c constraints.txt --extra-index-url $(TORCH_INDEX) torch
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
+	touch $@
+
+data: .venv/installed
+	$(BIN)/python -c "from collab_course.data import untar_data; print('MovieLens 100K is in', untar_data())"
+
+course: data
+	$(BIN)/python .ci/lessons.py --to build/lessons
+	cp -r nbs/conf.py nbs/api.md nbs/images build/lessons/
+	$(BIN)/sphinx-build -q -W --keep-going -b html build/lessons build/site
+	@echo "Read the course at file://$(CURDIR)/build/site/index.html"
+
+site: .venv/installed
+	$(BIN)/sphinx-build -q -W --keep-going -b html nbs build/site
+	@echo "Read the course at file://$(CURDIR)/build/site/index.html"
+
+# The lessons run on the built wheel and what it asks for, in an environment without the tools, as on Colab.
+build/wheel/installed: settings.ini setup.py constraints.txt
+	$(PYTHON) -m venv build/wheel
+	build/wheel/bin/python -m pip install $(QUIET) --retries 1 -c constraints.txt --extra-index-url $(TORCH_INDEX) torch
+	touch $@
+
+wheel: .venv/installed build/wheel/installed
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist . > build/wheel.log 2>&1 || (cat build/wheel.log; false)
+	build/wheel/bin/python -m pip install $(QUIET) -c constraints.txt dist/*.whl ipykernel nbclient
+	build/wheel/bin/python -m pip install $(QUIET) --force-reinstall --no-deps dist/*.whl
+	build/wheel/bin/python -m pip check
+
+test: data wheel
+	$(BIN)/python .ci/in_step.py
+	build/wheel/bin/python .ci/lessons.py
+	$(BIN)/python -m pytest -q tests
+
+lab: .venv/installed
+	$(BIN)/jupyter lab nbs
+
+bench: .venv/installed
+	$(BIN)/python bench/run.py
+
+lessons: data
+	$(BIN)/nbdev_export
+	$(BIN)/python .ci/lessons.py --write
+	$(BIN)/nbdev_clean
+	$(BIN)/python .ci/readme.py
+
+clean:
+	rm -rf .venv .bench build dist *.egg-info
