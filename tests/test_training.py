@@ -1,0 +1,95 @@
+"""What training promises beyond its losses."""
+import pytest
+
+from collab_course.all import *
+
+def pairs(dl): return torch.cat([x for x, _ in dl])
+
+def test_an_epoch_sees_each_row_once_in_a_new_order(dls):
+    first, second = pairs(dls.train), pairs(dls.train)
+    assert len(first) == 80_000
+    rows = lambda x: x[:, 0] * 10_000 + x[:, 1]
+    stored = rows(dls.train.x.long()).sort().values
+    for x in (first, second): assert torch.equal(rows(x).sort().values, stored)
+    assert not torch.equal(first, second)
+
+def test_last_partial_batch_is_dropped_in_training_only(ratings):
+    dls = CollabDataLoaders.from_df(ratings.head(1_000), item_name='title', bs=64, val_bs=64)
+    assert [len(y) for _, y in dls.train] == [64] * 12
+    assert [len(y) for _, y in dls.valid] == [64, 64, 64, 8]
+
+def test_split_is_disjoint_complete_and_seeded(ratings):
+    a, b, c = (CollabDataLoaders.from_df(ratings, seed=s) for s in (1, 1, 2))
+    assert torch.equal(a.train.x, b.train.x) and not torch.equal(a.train.x, c.train.x)
+    both = torch.cat([a.train.x, a.valid.x])
+    assert len(both) == 100_000 and len(both.unique(dim=0)) == 100_000
+
+def test_twelve_bytes_a_rating(dls):
+    held = [o for dl in dls for o in (dl.x, dl.y)]
+    assert sum(o.element_size() * o.nelement() for o in held) == 1_200_000
+
+def test_validation_batch_size_changes_nothing(ratings):
+    losses = []
+    for val_bs in (64, 20_000):
+        dls = CollabDataLoaders.from_df(ratings, item_name='title', seed=42, val_bs=val_bs)
+        set_seed(0)
+        losses.append(collab_learner(dls, y_range=(0, 5.5)).validate()[0])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+
+def test_lr_find_puts_everything_back(dls):
+    learn = collab_learner(dls, y_range=(0, 5.5))
+    before = {k: v.clone() for k, v in learn.model.state_dict().items()}
+    learn.lr_find(show_plot=False)
+    assert learn.opt is None
+    for k, v in learn.model.state_dict().items(): assert torch.equal(v, before[k])
+
+def test_one_cycle_agrees_with_torch():
+    "Where torch counts n - 1 steps between the first and the last value and we count n, the two come together as n grows"
+    n = 10_000
+    opt = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.)
+    sched = torch.optim.lr_scheduler.OneCycleLR(opt, max_lr=1., total_steps=n, pct_start=0.25, div_factor=25, final_div_factor=1e5 / 25, cycle_momentum=False)
+    theirs = []
+    for _ in range(n):
+        theirs.append(opt.param_groups[0]['lr'])
+        opt.step()
+        sched.step()
+    assert np.abs(np.array(theirs) - one_cycle(n, 1 / 25, 1, 1e-5)).max() < 1e-3
+
+def test_weight_decay_spares_biases_of_layers_and_normalisation(dls):
+    learn = collab_learner(dls, use_nn=True, layers=[8])
+    learn.create_opt()
+    spared = {id(p) for p in learn.opt.param_groups[1]['params']}
+    assert {k for k, p in learn.model.named_parameters() if id(p) in spared} == {'layers.2.weight', 'layers.2.bias', 'layers.3.bias'}
+
+def test_callbacks_are_called_at_their_moments(dls):
+    moments = []
+    class Log(Callback):
+        def __getattribute__(self, name):
+            if name.startswith(('before_', 'after_')): moments.append(name)
+            return super().__getattribute__(name)
+    class Stop(Callback):
+        def after_batch(self):
+            if self.learn.iter == 2: raise CancelFitException
+    learn = collab_learner(dls, cbs=Log())
+    learn.fit(1, cbs=Stop())
+    assert moments == ['before_fit', 'before_epoch', *['after_batch'] * 3, 'after_fit']
+
+def test_no_logging_and_no_bar(ratings, capsys):
+    dls = CollabDataLoaders.from_df(ratings.head(500), item_name='title')
+    learn = collab_learner(dls, metrics=[rmse, mae])
+    with learn.no_logging(): learn.fit_one_cycle(1)
+    assert capsys.readouterr().out == ''
+    with learn.no_bar(): learn.fit_one_cycle(2)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ['epoch', 'train_loss', 'valid_loss', 'rmse', 'mae', 'time'] and len(lines) == 3
+
+def test_predict_agrees_with_get_preds(dls):
+    set_seed(0)
+    learn = collab_learner(dls, y_range=(0, 5.5))
+    preds, targs = learn.get_preds()
+    df = dls.decode(dls.valid.x[:50])
+    assert learn.predict(df).tolist() == pytest.approx(preds[:50].tolist())
+    assert learn.predict(df.iloc[7]) == pytest.approx(preds[7].item())
+    assert torch.equal(targs, dls.valid.y.flatten())
+    df.index = range(100, 150)
+    assert learn.predict(df).index.equals(df.index)
