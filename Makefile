@@ -26,7 +26,7 @@ data: .venv/installed
 
 course: data
 	$(BIN)/python .ci/lessons.py --to build/lessons
-	cp -r nbs/conf.py nbs/api.md nbs/images build/lessons/
+	cp -r nbs/conf.py nbs/api.md nbs/images nbs/_static build/lessons/
 	$(BIN)/sphinx-build -q -W --keep-going -b html build/lessons build/site
 	@echo "Read the course at file://$(CURDIR)/build/site/index.html"
 
@@ -47,7 +47,7 @@ wheel: .venv/installed build/wheel/installed
 	build/wheel/bin/python -m pip install $(QUIET) --force-reinstall --no-deps dist/*.whl
 	build/wheel/bin/python -m pip check
 
-test: data wheel
+test: data wheel site
 	$(BIN)/python .ci/in_step.py
 	build/wheel/bin/python .ci/lessons.py
 	$(BIN)/python -m pytest -q tests

@@ -5,7 +5,9 @@
     python .ci/lessons.py --write [LESSON ...]   renew badge and set-up cell, run, and store the outputs in nbs/
 """
 import argparse, os, sys, tempfile, time
+from concurrent.futures import ThreadPoolExecutor
 from configparser import ConfigParser
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -42,34 +44,40 @@ def stamp(nb, name):
     nb.cells[1].source = SETUP
 
 def run(nb):
-    "Execute `nb` in an empty folder"
-    os.environ.update(TQDM_DISABLE='1', COLLAB_COURSE_STATIC='1', PYTHONHASHSEED='0')
+    "Execute `nb` in an empty folder; what only a live page can show, such as a progress bar, is not kept"
     with tempfile.TemporaryDirectory() as folder:
         NotebookClient(nb, timeout=600, kernel_name='python3', record_timing=False, resources={'metadata': {'path': folder}}).execute()
+    nb.metadata.pop('widgets', None)
+    for cell in nb.cells:
+        if cell.cell_type == 'code':
+            cell.outputs = [o for o in cell.outputs if 'application/vnd.jupyter.widget-view+json' not in o.get('data', {})]
+
+def do(name, args):
+    "Run lesson `name` and keep its outputs where `args` says; returns the seconds it took, or None where a cell failed"
+    start, nb = time.perf_counter(), nbformat.read(NBS/f'{name}.ipynb', as_version=4)
+    if args.write and name[0].isdigit(): stamp(nb, name)
+    try: run(nb)
+    except CellExecutionError as e:
+        print(f'{name:24}FAILED\n{e}', file=sys.stderr, flush=True)
+        return None
+    for folder in filter(None, (args.write and NBS, args.to)):
+        folder.mkdir(parents=True, exist_ok=True)
+        nbformat.write(nb, folder/f'{name}.ipynb')
+    took = time.perf_counter() - start
+    print(f'{name:24}{took:6.1f} s', flush=True)
+    return took
 
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument('lessons', nargs='*', metavar='LESSON', help='names such as 02_crosstab; all by default')
-    args.add_argument('--write', action='store_true', help='store badge, set-up cell and outputs in nbs/')
+    args.add_argument('--write', action='store_true', help='store badge, set-up cell and outputs in nbs/, one lesson at a time')
     args.add_argument('--to', type=Path, help='folder for executed copies')
     args = args.parse_args()
     os.environ['PATH'] = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
-    names = args.lessons or sorted(o.stem for o in NBS.glob('[a-z0-9]*.ipynb'))
-    failed, began = [], time.perf_counter()
-    for name in names:
-        start, nb = time.perf_counter(), nbformat.read(NBS/f'{name}.ipynb', as_version=4)
-        if args.write and name[0].isdigit(): stamp(nb, name)
-        try: run(nb)
-        except CellExecutionError as e:
-            failed.append(name)
-            print(e, file=sys.stderr)
-        else:
-            if args.write: nbformat.write(nb, NBS/f'{name}.ipynb')
-            if args.to:
-                args.to.mkdir(parents=True, exist_ok=True)
-                nbformat.write(nb, args.to/f'{name}.ipynb')
-        print(f'{name:24}{"FAILED" if name in failed else "ok":8}{time.perf_counter() - start:6.1f} s', flush=True)
-    print(f'{len(names) - len(failed)} of {len(names)} lessons ran, in {time.perf_counter() - began:.0f} s')
-    sys.exit(bool(failed))
+    os.environ.update(TQDM_DISABLE='1', COLLAB_COURSE_STATIC='1', PYTHONHASHSEED='0', OMP_NUM_THREADS='1')
+    names, began = args.lessons or sorted(o.stem for o in NBS.glob('[a-z0-9]*.ipynb')), time.perf_counter()
+    with ThreadPoolExecutor(1 if args.write else os.cpu_count()) as pool: took = list(pool.map(partial(do, args=args), names))
+    print(f'{len(names) - took.count(None)} of {len(names)} lessons ran, in {time.perf_counter() - began:.0f} s')
+    sys.exit(None in took)
 
 if __name__ == '__main__': main()

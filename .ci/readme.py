@@ -28,6 +28,7 @@ def readme():
     text = re.sub(r'\]\(([\w]+\.ipynb)', r'](nbs/\1', text)
     alts = iter(alts)
     text = re.sub(r'!\[png\]', lambda m: f'![{next(alts)}]', text)
+    text = re.sub(r'^[ \t]+$', '', text, flags=re.M)
     return re.sub(r'\n{3,}', '\n\n', text).strip() + '\n', {Path(k).name: v for k, v in resources['outputs'].items()}
 
 if __name__ == '__main__':

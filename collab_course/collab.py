@@ -3,15 +3,16 @@
 # %% auto #0
 __all__ = ['EmbeddingDotBias', 'collab_learner']
 
-# %% ../nbs/13_collab_learner.ipynb #3418e454
+# %% ../nbs/13_collab_learner.ipynb #b5cc8b8a
 import torch
+from fastcore.basics import patch
 from fastcore.meta import delegates
 
 from .layers import Embedding, Module, sigmoid_range
 from .learner import Learner
 from .neural_net import EmbeddingNN, get_emb_sz
 
-# %% ../nbs/13_collab_learner.ipynb #985c4e63
+# %% ../nbs/13_collab_learner.ipynb #4600cedf
 class EmbeddingDotBias(Module):
     "`DotProductBias` under fastai's names, which knows the users and items behind its rows."
     def __init__(self,
@@ -28,38 +29,49 @@ class EmbeddingDotBias(Module):
         dot = (self.u_weight(users) * self.i_weight(items)).sum(dim=1)
         res = dot + self.u_bias(users).squeeze(1) + self.i_bias(items).squeeze(1)
         return res if self.y_range is None else sigmoid_range(res, *self.y_range)
-    @classmethod
-    def from_classes(cls,
-        n_factors, # Numbers that stand for a user or an item
-        classes, # Column name to `CategoryMap`, such as `dls.classes`
-        user=None, # Column with the users; the first by default
-        item=None, # Column with the items; the second by default
-        y_range=None, # Lowest and highest prediction
-    ):
-        "A model with a row for each user and item in `classes`"
-        names = list(classes)
-        user, item = user or names[0], item or names[1]
-        res = cls(n_factors, len(classes[user]), len(classes[item]), y_range=y_range)
-        res.classes, res.user, res.item = classes, user, item
-        return res
-    def _rows(self, arr, is_item):
-        "Indices of the users or items in `arr`"
-        classes = self.classes[self.item if is_item else self.user]
-        code = classes.encode(arr)
-        classes.check_known(arr, code, self.item if is_item else self.user)
-        return code.long()
-    def bias(self,
-        arr, # Items, or with `is_item=False` users
-        is_item=True, # Are they items?
-    ): # One number each
-        "Learned biases. Raises `ValueError` on an unknown name."
-        return (self.i_bias if is_item else self.u_bias).weight.detach().cpu().squeeze(1)[self._rows(arr, is_item)]
-    def weight(self,
-        arr, # Items, or with `is_item=False` users
-        is_item=True, # Are they items?
-    ): # One row of factors each
-        "Learned factors. Raises `ValueError` on an unknown name."
-        return (self.i_weight if is_item else self.u_weight).weight.detach().cpu()[self._rows(arr, is_item)]
+
+# %% ../nbs/13_collab_learner.ipynb #1cf78671
+@patch(cls_method=True)
+def from_classes(cls:EmbeddingDotBias,
+    n_factors, # Numbers that stand for a user or an item
+    classes, # Column name to `CategoryMap`, such as `dls.classes`
+    user=None, # Column with the users; the first by default
+    item=None, # Column with the items; the second by default
+    y_range=None, # Lowest and highest prediction
+):
+    "A model with a row for each user and item in `classes`"
+    names = list(classes)
+    user, item = user or names[0], item or names[1]
+    res = cls(n_factors, len(classes[user]), len(classes[item]), y_range=y_range)
+    res.classes, res.user, res.item = classes, user, item
+    return res
+
+# %% ../nbs/13_collab_learner.ipynb #e709ec17
+@patch
+def _rows(self:EmbeddingDotBias, arr, is_item):
+    "Indices of the users or items in `arr`"
+    name = self.item if is_item else self.user
+    code = self.classes[name].encode(arr)
+    self.classes[name].check_known(arr, code, name)
+    return code.long()
+
+# %% ../nbs/13_collab_learner.ipynb #77857cad
+@patch
+def bias(self:EmbeddingDotBias,
+    arr, # Items, or with `is_item=False` users
+    is_item=True, # Are they items?
+): # One number each
+    "Learned biases. Raises `ValueError` on an unknown name."
+    return (self.i_bias if is_item else self.u_bias).weight.detach().cpu().squeeze(1)[self._rows(arr, is_item)]
+
+# %% ../nbs/13_collab_learner.ipynb #5bd2306d
+@patch
+def weight(self:EmbeddingDotBias,
+    arr, # Items, or with `is_item=False` users
+    is_item=True, # Are they items?
+): # One row of factors each
+    "Learned factors. Raises `ValueError` on an unknown name."
+    return (self.i_weight if is_item else self.u_weight).weight.detach().cpu()[self._rows(arr, is_item)]
 
 # %% ../nbs/13_collab_learner.ipynb #07d2fabf
 @delegates(Learner.__init__)

@@ -3,7 +3,7 @@
 # %% auto #0
 __all__ = ['exercise', 'check', 'off_by']
 
-# %% ../nbs/exercises.ipynb #01ad4f59
+# %% ../nbs/exercises.ipynb #60e804b3
 from functools import cache
 
 import numpy as np, pandas as pd, torch
@@ -12,9 +12,19 @@ from torch import nn
 from .crosstab import crosstab
 from .data import load_ratings, make_ratings
 from .dataloaders import CollabDataLoaders
+from .bias import DotProductBias
+from .collab import EmbeddingDotBias, collab_learner
+from .data import planted_factors
+from .dot_product import DotProduct
+from .layers import Embedding, sigmoid_range
 from .layers import sigmoid_range
+from .learner import Adam, Callback, CancelFitException, Learner
+from .learner import Learner, set_seed
+from .learner import one_cycle
+from .neural_net import emb_sz_rule
+from .parameters import DotProductParams
 
-# %% ../nbs/exercises.ipynb #c71904e0
+# %% ../nbs/exercises.ipynb #d4060bcb
 _CHECKS = {}
 
 def exercise(name):
@@ -36,14 +46,231 @@ def check(
     return off is None
 
 def off_by(answer, right, tol=1e-6, what='your number'):
-    "What is off about a number or an array of them; None where it is within `tol`"
+    "What is off about a number or an array of them; None where it is within `tol`. Of one number it says how far off, not where"
     answer, right = np.asarray(answer, dtype=float), np.asarray(right, dtype=float)
     if answer.shape != right.shape: return f'{what} has shape {answer.shape} where {right.shape} is asked for'
     gap = np.abs(answer - right).max()
-    if not gap <= tol: return f'{what} is off by {gap:.3g}'
+    if gap <= tol: return None
+    if right.ndim: return f'{what} is off by up to {gap:.3g}'
+    by = f', by about {gap / abs(answer):.0%} of itself' if answer else ''
+    return f"{what} is too {'low' if answer < right else 'high'}{by}" if np.isfinite(answer) else f'{what} is no finite number'
 
 @cache
 def _ratings(): return load_ratings()
+
+# %% ../nbs/exercises.ipynb #bf0a9776
+@exercise('01.1')
+def _01_1(answer):
+    return off_by(answer, _ratings()['user'].value_counts()[:94].sum() / len(_ratings()), tol=1e-3, what='your share')
+
+# %% ../nbs/exercises.ipynb #d1fe69c7
+@exercise('01.2')
+def _01_2(answer):
+    answer, right = float(answer), _ratings()['rating'].median()
+    mae = lambda o: (_ratings()['rating'] - o).abs().mean()
+    if not abs(answer - right) <= 0.01: return f'your constant misses by {mae(answer):.3f} on average, another by {mae(right):.3f}'
+
+# %% ../nbs/exercises.ipynb #b54712ff
+def _rated(seed, n=60):
+    "A small table of ratings, in which some titles have two ids"
+    rng = np.random.default_rng(seed)
+    movie = rng.integers(1, 16, n)
+    return pd.DataFrame({'user': rng.integers(1, 9, n), 'movie': movie, 'rating': rng.integers(1, 6, n), 'title': [f'Movie {o % 10}' for o in movie]})
+
+@exercise('01.3')
+def _01_3(answer):
+    for df in (_rated(1), _rated(2), _ratings()):
+        kept = df.copy()
+        got = answer(df)
+        if not df.equals(kept): return 'your function changes the table that it is given'
+        if got is None: return 'your function returns nothing'
+        off = off_by(got, df.groupby('title')['rating'].var(ddof=0).mul(df.groupby('title').size()).sum() / len(df), tol=1e-4, what='your MSE')
+        if off: return off
+
+# %% ../nbs/exercises.ipynb #be2d49df
+@exercise('02.1')
+def _02_1(answer):
+    return off_by(answer, crosstab(_ratings(), 100, 100).isna().to_numpy().mean(), tol=1e-3, what='your share of holes')
+
+# %% ../nbs/exercises.ipynb #7c5ffef5
+@exercise('02.2')
+def _02_2(answer):
+    movies = np.array([[0.9, 0.1, 0.3], [-0.8, 1.0, -0.7], [0.2, -0.9, 0.8]])
+    answer = np.asarray(answer, dtype=float).squeeze()
+    if answer.shape != (3,): return f'three numbers are asked for, yours have shape {answer.shape}'
+    return off_by(movies @ answer, [1, -1, 0], tol=0.01, what='a score made with your numbers')
+
+# %% ../nbs/exercises.ipynb #73839ec7
+def _holes(seed, n_users=6, n_items=5):
+    "A small table of ratings with holes, but no empty row or column"
+    rng = np.random.default_rng(seed)
+    vals = rng.integers(1, 6, (n_users, n_items)).astype(float)
+    holes = rng.random(vals.shape) < 0.3
+    holes[np.arange(n_users), np.arange(n_users) % n_items] = False
+    vals[holes] = np.nan
+    vals[n_users - 1, 0] = np.nan # at least one hole
+    vals[n_users - 1, 1] = 2.
+    return pd.DataFrame(vals, index=pd.Index(range(101, 101 + n_users), name='user'), columns=[f'movie {i}' for i in range(n_items)])
+
+@exercise('02.3')
+def _02_3(answer):
+    for seed in (None, None, 7):
+        R = torch.tensor(_holes(seed).to_numpy(), dtype=torch.float32)
+        bias = torch.zeros(R.shape[1], requires_grad=True)
+        rest = torch.tensor(3 + np.random.default_rng(seed).random(R.shape), dtype=torch.float32)
+        ((rest + bias - R)[~R.isnan()]**2).mean().backward()
+        got = answer(R.clone(), rest.clone())
+        if not isinstance(got, (torch.Tensor, np.ndarray, list)): return f'your function returns {type(got).__name__}, a tensor is asked for'
+        off = off_by(torch.as_tensor(got).detach().squeeze(), bias.grad, tol=1e-4, what='your gradient')
+        if off: return off
+
+# %% ../nbs/exercises.ipynb #ad94624c
+@exercise('03.1')
+def _03_1(answer):
+    return off_by(answer, 1 - np.exp(-2), tol=2e-3, what='your share')
+
+# %% ../nbs/exercises.ipynb #b089bfa7
+@exercise('03.2')
+def _03_2(answer):
+    if not callable(answer): return f'your answer is of type {type(answer).__name__} where a function is asked for'
+    rng = np.random.default_rng(3)
+    for vals in (rng.integers(100, 999, 50).tolist(), [f'movie {o}' for o in rng.integers(0, 30, 40)], ['b', None, 'a', 'b', None], []):
+        known = sorted({o for o in vals if o is not None})
+        right = [0 if o is None else known.index(o) + 1 for o in vals]
+        got = answer(list(vals))
+        if got is None: return 'your function returns None'
+        got = [int(o) for o in got]
+        if len(got) != len(right): return f'{len(vals)} values gave {len(got)} indices'
+        if got != right: return f'{sum(a != b for a, b in zip(got, right))} of {len(vals)} indices are wrong for {str(vals[:5])[:-1] + (", ...]" if len(vals) > 5 else "]")}'
+
+# %% ../nbs/exercises.ipynb #1b1bfdba
+@exercise('03.3')
+def _03_3(answer):
+    dls = CollabDataLoaders.from_df(_ratings(), item_name='title', seed=42)
+    train, valid = (dls.decode(dl.x, dl.y) for dl in dls)
+    answer = np.asarray(answer, dtype=float)
+    if answer.shape != (len(valid),): return f'your predictions have shape {answer.shape} where ({len(valid)},) is asked for'
+    if not np.isfinite(answer).all(): return f'{(~np.isfinite(answer)).sum()} of your predictions are no finite number'
+    mse = ((answer - valid.rating)**2).mean()
+    if mse < 0.6: return f'an MSE of {mse:.3f} is too good to be true: the predictions may use the training rows only'
+    def damped(diff, by):
+        groups = diff.groupby(by)
+        return groups.sum() / (groups.count() + 5)
+    right, diff = {}, train.rating - train.rating.mean()
+    for first, second in (('title', 'user'), ('user', 'title')): # either order will do
+        a = damped(diff, train[first])
+        b = damped(diff - train[first].map(a), train[second])
+        right[first] = train.rating.mean() + valid[first].map(a).fillna(0) + valid[second].map(b).fillna(0)
+    if all(np.abs(answer - o).max() > 1e-3 for o in right.values()):
+        return f'your predictions have an MSE of {mse:.4f}, and they are not those of offsets divided by n + 5'
+
+# %% ../nbs/exercises.ipynb #bb757bd9
+@exercise('04.1')
+def _04_1(answer):
+    v = torch.as_tensor(answer, dtype=torch.float)
+    if v.shape != (6,): return f'your vector has shape {tuple(v.shape)} where (6,) is asked for'
+    W = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    return off_by(v @ W, (W[1] + W[4]) / 2, tol=1e-5, what='v @ W')
+
+# %% ../nbs/exercises.ipynb #60f7d61b
+class _NoIndex(torch.Tensor):
+    "A tensor that refuses to be indexed"
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        if func.__name__ in ('__getitem__', 'index_select', 'embedding', 'gather', 'take', 'take_along_dim', 'select', 'unbind', '__iter__', 'split', 'numpy', 'tolist'):
+            raise RuntimeError(f'W was taken apart with {func.__name__}: use a product')
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+@exercise('04.2')
+def _04_2(answer):
+    if not callable(answer): return f'your answer is of type {type(answer).__name__} where a function is asked for'
+    gen = torch.Generator().manual_seed(1)
+    for n, k, m in ((7, 3, 5), (30, 4, 64), (4, 2, 1)):
+        W, idx = torch.randn(n, k, generator=gen), torch.randint(n, (m,), generator=gen)
+        got = answer(idx, W.as_subclass(_NoIndex))
+        if not isinstance(got, torch.Tensor): return f'your function returns a {type(got).__name__}, not a tensor'
+        off = off_by(got.as_subclass(torch.Tensor).tolist(), W[idx].tolist(), tol=1e-5, what='your result')
+        if off: return off
+
+# %% ../nbs/exercises.ipynb #5235f54c
+@exercise('04.3')
+def _04_3(answer):
+    dls = CollabDataLoaders.from_df(_ratings(), item_name='title', seed=42)
+    return off_by(answer, dls.train.n * sum(len(c) for c in dls.classes.values()) * 4, tol=0, what='your number of bytes')
+
+# %% ../nbs/exercises.ipynb #d6a23d92
+@exercise('05.1')
+def _05_1(answer):
+    w, times = torch.arange(1., 11).reshape(5, 2), torch.tensor([[1.], [1.], [0.], [0.], [2.]])
+    return off_by(torch.as_tensor(answer).detach(), 2 * w * times, tol=1e-4, what='your gradient')
+
+# %% ../nbs/exercises.ipynb #ca7af232
+def _nine_ratings(std, n):
+    "The loss after `n` steps of gradient descent from a normal start, as in lesson 5"
+    torch.manual_seed(42)
+    table = torch.tensor([[5., 1., 4.], [1., 5., 2.], [4., 2., 5.]])
+    ps = [Embedding(3, 5).weight for _ in range(2)]
+    for p in ps: nn.init.normal_(p, std=std)
+    for i in range(n + 1):
+        loss = (sigmoid_range(ps[0] @ ps[1].t(), 0, 5.5) - table).square().mean()
+        for p, grad in zip(ps, torch.autograd.grad(loss, ps)): p.data -= 0.3 * grad
+    return loss.item()
+
+@exercise('05.2')
+def _05_2(answer):
+    with torch.random.fork_rng(devices=[]):
+        return off_by(answer, [_nine_ratings(std, 30) for std in (0.001, 0.01, 0.1, 0.5)], tol=2e-3, what='your list of losses')
+
+# %% ../nbs/exercises.ipynb #02c297e3
+@exercise('05.3')
+def _05_3(answer):
+    if not isinstance(answer, type): return 'a class is asked for, not an object'
+    m, idx = answer(7, 3), torch.randint(7, (20,))
+    if not isinstance(m, nn.Module): return 'an object of your class is no module'
+    if [n for n, _ in m.named_parameters()] != ['weight']: return 'it should have one parameter, called weight'
+    if m.weight.shape != (7, 3): return f'OneHotEmbedding(7, 3) has a weight of shape {tuple(m.weight.shape)}'
+    res, g = m(idx), torch.randn(20, 3)
+    off = off_by(res.detach(), m.weight.detach()[idx], tol=1e-5, what='what it looks up')
+    if off: return off
+    (res * g).sum().backward()
+    return off_by(m.weight.grad, torch.zeros(7, 3).index_add(0, idx, g), tol=1e-4, what='the gradient of its weight')
+
+# %% ../nbs/exercises.ipynb #c0ec53cd
+@exercise('06.1')
+def _06_1(answer):
+    for n in (5, 64, 200):
+        targ = torch.randint(1, 6, (n,)).float()
+        pred = targ + torch.where(torch.rand(n) < 0.5, 0.4, 0.6) * torch.randn(n).sign()
+        pred[0] = targ[0] - 0.5
+        right = ((pred - targ).abs() <= 0.5).float().mean().item()
+        for p, t in ((pred, targ), (pred[:, None], targ), (pred, targ[:, None]), (pred[:, None], targ[:, None])):
+            off = off_by(answer(p, t), right, tol=1e-5, what=f'your metric of shapes {tuple(p.shape)} and {tuple(t.shape)}')
+            if off: return off
+
+# %% ../nbs/exercises.ipynb #15f7ee40
+@exercise('06.2')
+def _06_2(answer):
+    p = nn.Parameter(torch.ones(1))
+    opt = Adam([p], lr=0.1, weight_decay=0.)
+    for g in (4., -4.):
+        p.grad = torch.full((1,), g)
+        opt.step()
+    return off_by(np.asarray(answer, dtype=float).reshape(()), p.item(), tol=1e-3, what='your number')
+
+# %% ../nbs/exercises.ipynb #e5073d7f
+@exercise('06.3')
+def _06_3(answer):
+    dls = CollabDataLoaders.from_df(_ratings().head(300), valid_pct=0.5, seed=0)
+    for losses, n in (([5., 4., 4.5, 3.], 3), ([1., 2., 0.5, 0.4], 2), ([4., 3., 2., 1.], 4), ([4., 3., 3., 3.5], 4), ([4., 1., 3., 2., 1.], 3)):
+        model, todo = DotProduct(*(len(o) for o in dls.classes.values()), 2), list(losses)
+        learn = Learner(dls, model, cbs=answer())
+        learn.validate = lambda *args: [todo.pop(0)]
+        with learn.no_bar(), learn.no_logging():
+            try: learn.fit(len(losses))
+            except Exception as e: # the lesson's own CancelFitException is another class than the package's
+                if type(e).__name__ != 'CancelFitException': raise
+        done = len(learn.recorder.values)
+        if done != n: return f'after validation losses of {losses[:done]} training {"went on to here" if done > n else "had ended"}, with {len(losses)} epochs planned'
 
 # %% ../nbs/exercises.ipynb #bb2a9d2a
 @exercise('07.1')
@@ -72,3 +299,174 @@ def _07_3(answer):
         if pred.numel() != len(x): return f'{len(x)} pairs give predictions of shape {tuple(pred.shape)}'
         off = off_by(pred.flatten(), dot.numpy().clip(lo, hi), tol=1e-4, what=f'a prediction with the range ({lo}, {hi})')
         if off: return off
+
+# %% ../nbs/exercises.ipynb #d2dc1b94
+@exercise('08.1')
+def _08_1(answer):
+    n = float(answer)
+    if n != int(n): return 'a number of factors is whole'
+    size = (944 + 1665) * (n + 1)
+    if size >= 80_000: return f'with {n:.0f} factors the model has {size:,.0f} numbers'
+    if size + 944 + 1665 < 80_000: return f'with {n:.0f} factors the model has {size:,.0f} numbers: there is room for more'
+
+# %% ../nbs/exercises.ipynb #a8da4199
+@exercise('08.2')
+def _08_2(answer):
+    if not isinstance(answer, pd.Series): return f'it is a {type(answer).__name__} where a Series is asked for'
+    df = _ratings()
+    right = (df['rating'] - df.groupby('title')['rating'].transform('mean')).groupby(df['user']).mean()
+    if set(answer.index) != set(right.index): return 'its index is not the users'
+    return off_by(answer.reindex(right.index), right, tol=1e-4, what='a user')
+
+# %% ../nbs/exercises.ipynb #27d30c19
+@exercise('08.3')
+def _08_3(answer):
+    for y_range in ((0, 5.5), (1, 5)):
+        model, x = answer(7, 9, y_range), torch.stack([torch.arange(63) % 7, torch.arange(63) % 9], dim=1)
+        for o in (model.user_bias, model.movie_bias): nn.init.normal_(o.weight)
+        if sum(p.numel() for p in model.parameters()) != 7 + 9: return 'it should have one number for each user and each movie'
+        pred = model(x).detach()
+        if pred.numel() != len(x): return f'{len(x)} pairs give predictions of shape {tuple(pred.shape)}'
+        total = model.user_bias.weight.detach()[x[:, 0]] + model.movie_bias.weight.detach()[x[:, 1]]
+        off = off_by(pred.flatten(), sigmoid_range(total, *y_range).flatten(), tol=1e-5, what=f'a prediction with the range {y_range}')
+        if off: return off
+
+# %% ../nbs/exercises.ipynb #09b3ea87
+@exercise('09.1')
+def _09_1(answer):
+    lrs = one_cycle(10_000, 1e-2/25, 1e-2, 1e-2/1e5)
+    return off_by(answer, np.prod(1 - lrs*0.05), tol=5e-4, what='your share')
+
+# %% ../nbs/exercises.ipynb #b9fff592
+@exercise('09.2')
+def _09_2(answer):
+    return off_by(answer, (_ratings().rating - 5.5/2).pow(2).mean(), tol=1e-3, what='your error')
+
+# %% ../nbs/exercises.ipynb #b9ba0b2b
+@exercise('09.3')
+def _09_3(answer):
+    if not callable(answer): return 'it is no function of p and wd'
+    for shape, wd in (((6,), 0.1), ((3, 4), 0.25)):
+        p = torch.randn(shape, requires_grad=True)
+        (wd * p.abs().sum()).backward()
+        got = torch.as_tensor(answer(p.detach().clone(), wd)).detach()
+        if off := off_by(got, p.grad, tol=1e-5, what=f'what you add to {len(p.flatten())} gradients at wd={wd}'): return off
+
+# %% ../nbs/exercises.ipynb #6cde76e2
+@exercise('10.1')
+def _10_1(answer):
+    rows = _ratings()['user'].nunique() + 1 + _ratings()['title'].nunique() + 1
+    return off_by(answer, 80_000 // rows - 1, tol=0, what='your number of factors')
+
+# %% ../nbs/exercises.ipynb #f4713bb2
+@exercise('10.2')
+def _10_2(answer):
+    if not isinstance(answer, type): return 'a class is asked for, not an object'
+    sizes = (4, 6, 3)
+    m = answer(sizes, 2)
+    if not isinstance(m, nn.Module): return 'an object of your class is no module'
+    found = sorted(tuple(p.shape) for p in m.parameters() if p.requires_grad)
+    if found != sorted((n, 2) for n in sizes): return f'for three columns, the shapes of the registered parameters are {found}'
+    x = torch.stack([torch.randint(n, (9,)) for n in sizes], dim=1)
+    pred, g = m(x), torch.randn(9, 6)
+    tables = {len(p): p for p in m.parameters()}
+    off = off_by(pred.detach(), torch.cat([tables[n].detach()[x[:, i]] for i, n in enumerate(sizes)], dim=1), 1e-6, 'what it looks up')
+    if off: return off
+    (pred * g).sum().backward()
+    if any(p.grad is None for p in m.parameters()): return 'a table gets no gradient'
+
+# %% ../nbs/exercises.ipynb #33cfe07b
+@exercise('10.3')
+def _10_3(answer):
+    if not callable(answer): return 'a function is asked for'
+    a, b = DotProductParams(7, 9, 4), DotProductBias(7, 9, 4)
+    res = answer(a.state_dict())
+    if not isinstance(res, dict): return f'your function returns a {type(res).__name__}, not a dictionary'
+    names = {f'{name}.weight' for name, _ in a.named_parameters()}
+    if set(res) != names: return f'your names are {sorted(res)}'
+    for name, p in b.named_parameters():
+        if res[name].shape != p.shape: return f'{name} has shape {tuple(res[name].shape)} where {tuple(p.shape)} is asked for'
+    b.load_state_dict(res)
+    x = torch.stack([torch.randint(7, (20,)), torch.randint(9, (20,))], dim=1)
+    return off_by(b(x).detach().flatten(), a(x).detach(), 1e-5, 'what the loaded model predicts')
+
+# %% ../nbs/exercises.ipynb #a2d0097f
+@exercise('11.1')
+def _11_1(answer):
+    if isinstance(answer, str): return 'it is a text, not a list of five titles'
+    answer, r = [str(o) for o in answer], _ratings()
+    by_title = r.groupby('title').rating
+    right = list(((by_title.sum() + 10 * r.rating.mean()) / (by_title.count() + 10)).nlargest(5).index)
+    if len(answer) != 5: return f'the list has {len(answer)} entries, not 5'
+    n = len(set(answer) & set(right))
+    if n < 5: return f'{n} of the five titles are right'
+    if answer != right: return 'the titles are right, but not their order'
+
+# %% ../nbs/exercises.ipynb #5d063edb
+@exercise('11.2')
+def _11_2(answer):
+    if not callable(answer): return 'it is not a function'
+    v = nn.functional.normalize(torch.randn(20, 2, 5, generator=torch.Generator().manual_seed(13), dtype=torch.float64), dim=2)
+    got = [float(answer((a @ b).item() if i % 2 else a @ b)) for i, (a, b) in enumerate(v)]
+    return off_by(got, (v[:, 0] - v[:, 1]).norm(dim=1), tol=1e-5, what='a distance')
+
+# %% ../nbs/exercises.ipynb #37c4c374
+@exercise('12.1')
+def _12_1(answer):
+    if not callable(answer): return 'it is no function of a table'
+    for shape in ((3, 3), (6, 4)):
+        table = torch.randn(shape) + 3
+        right = table - table.mean(dim=1, keepdim=True) - table.mean(dim=0) + table.mean()
+        off = off_by(answer(table.clone()), right, tol=1e-4, what=f'the interaction of a random {shape[0]} x {shape[1]} table')
+        if off: return off
+
+# %% ../nbs/exercises.ipynb #b89904fb
+@exercise('12.2')
+def _12_2(answer):
+    if isinstance(answer, bool) or int(answer) != answer: return 'it is no whole number'
+    if answer < 1: return 'there is at least one category'
+    if emb_sz_rule(answer) < 600: return f'{answer} categories get fewer than 600'
+    if emb_sz_rule(answer - 1) == 600: return 'a smaller number gets 600 too'
+
+# %% ../nbs/exercises.ipynb #0dc744a1
+@exercise('12.3')
+def _12_3(answer):
+    if not isinstance(answer, type): return 'it is no class'
+    model = answer((7, 4), (9, 4)).eval()
+    for name in ('user_factors', 'item_factors', 'layers'):
+        if not hasattr(model, name): return f'it has no {name}'
+    x = torch.stack([torch.arange(7), torch.arange(7) + 2], dim=1)
+    with torch.no_grad():
+        for p in model.parameters(): p.normal_(0, 0.3)
+        u, i = model.user_factors(x[:, 0]), model.item_factors(x[:, 1])
+        right = sigmoid_range(model.layers(torch.cat([u, i, u * i], dim=1)), 0, 5.5)
+        return off_by(model(x).flatten(), right.flatten(), tol=1e-3, what='its prediction')
+
+# %% ../nbs/exercises.ipynb #dcd6a66f
+@exercise('13.1')
+def _13_1(answer):
+    r = _ratings()
+    return off_by(answer, (r.user.nunique() + r.title.nunique() + 2) * 21, tol=0, what='your count')
+
+# %% ../nbs/exercises.ipynb #d87a5e8c
+@exercise('13.2')
+def _13_2(answer):
+    if not callable(answer): return 'it is not a function'
+    df = make_ratings(6, 5, 20, seed=2)
+    dls = CollabDataLoaders.from_df(df.astype(float).astype({'user': int, 'item': int}), seed=2)
+    model = EmbeddingDotBias.from_classes(3, dls.classes)
+    with torch.no_grad():
+        for p in model.parameters(): p.copy_(torch.randn(p.shape, generator=torch.Generator().manual_seed(len(p))))
+    right = Learner(dls, model).predict(df[['user', 'item']]).to_numpy()
+    got = [float(answer(model, u, i)) for u, i in zip(df['user'].tolist(), df['item'].tolist())]
+    return off_by(got, right, tol=1e-4, what='a score')
+
+# %% ../nbs/exercises.ipynb #bfed4629
+@exercise('13.3')
+def _13_3(answer):
+    if not hasattr(answer, 'predict'): return 'it has no predict: it is not a learner'
+    p = planted_factors(200, 100, seed=3)
+    stars = np.clip(3.5 + p.user_bias[:, None] + p.item_bias + p.user_factors @ p.item_factors.T, 1, 5)
+    pairs = pd.DataFrame({'user': np.repeat(np.arange(1, 201), 100), 'item': np.tile(np.arange(1, 101), 200)})
+    error = np.sqrt(np.mean((answer.predict(pairs).to_numpy() - stars.ravel())**2))
+    if not error < 0.45: return f'its error is {error:.2f} stars'

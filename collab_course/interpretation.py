@@ -3,9 +3,10 @@
 # %% auto #0
 __all__ = ['bias_table', 'plot_pca', 'nearest']
 
-# %% ../nbs/11_interpretation.ipynb #0fd4243a
+# %% ../nbs/11_interpretation.ipynb #b03b2561
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 from fastcore.basics import patch
+from matplotlib.transforms import Bbox
 from torch import nn
 
 # %% ../nbs/11_interpretation.ipynb #a0437fee
@@ -32,19 +33,40 @@ def pca(self:torch.Tensor,
     dirs = dirs * dirs.gather(1, dirs.abs().argmax(dim=1, keepdim=True)).sign()
     return x @ dirs.t()
 
-# %% ../nbs/11_interpretation.ipynb #e3f73c42
+# %% ../nbs/11_interpretation.ipynb #8a5e59b5
+def _place_labels(ax, xy, labels, size=8):
+    "Write each label of the points `xy` on the nearest spot that is free, with a thin line where that is not right beside it"
+    ax.figure.draw_without_rendering()
+    frame, dots, pt = ax.get_window_extent(), ax.transData.transform(xy), ax.figure.dpi / 72
+    taken, ups = [Bbox([dot - 3 * pt, dot + 3 * pt]) for dot in dots], sorted(np.arange(-8, 8.5, 0.5), key=abs)
+    for p, dot, label in zip(xy, dots, labels):
+        text = ax.annotate(label, p, xytext=(0, 0), textcoords='offset points', size=size, va='center', in_layout=False)
+        w, h = text.get_window_extent().size
+        for x, y in [(x, up * h) for up in ups for x in (5 * pt, -5 * pt - w, 25 * pt, -25 * pt - w)]:
+            box = Bbox.from_bounds(*(dot + (x, y - h / 2)), w, h)
+            if frame.x0 < box.x0 and box.x1 < frame.x1 and not box.count_overlaps(taken): break
+        taken.append(box)
+        text.xyann = x / pt, y / pt
+        if abs(y) > h / 2 or max(x, -x - w) > 10 * pt:
+            ax.annotate('', p, xytext=(max(x, 0) / pt or (x + w) / pt, y / pt), textcoords='offset points', in_layout=False,
+                        arrowprops=dict(arrowstyle='-', color='0.5', lw=0.6, shrinkA=0, shrinkB=0))
+
+# %% ../nbs/11_interpretation.ipynb #c6da664c
 def plot_pca(
     factors, # One row of factors an item
-    labels, # As many titles
+    labels, # A title each; an item whose title is '' is a grey dot without one
     components=(0, 1), # Which two principal components to draw
     ax=None, # Where to draw; a new figure by default
 ):
     "Draw items with their titles, near to each other where the model finds them alike"
     ax = ax or plt.subplots(figsize=(8, 6))[1]
-    x, y = factors.pca(max(components) + 1)[:, list(components)].t().tolist()
-    ax.scatter(x, y, s=12)
-    for label, *xy in zip(labels, x, y): ax.annotate(label, xy, xytext=(3, 3), textcoords='offset points', size=8)
+    xy = factors.pca(max(components) + 1)[:, list(components)].numpy()
+    titled = np.array([label != '' for label in labels])
+    ax.scatter(*xy[~titled].T, s=4, color='0.75', linewidths=0, antialiased=False)
+    ax.scatter(*xy[titled].T, s=14)
     ax.set(xlabel=f'component {components[0] + 1}', ylabel=f'component {components[1] + 1}')
+    ax.margins(x=0.08)
+    _place_labels(ax, xy[titled], [label for label in labels if label != ''])
     return ax
 
 # %% ../nbs/11_interpretation.ipynb #adc11046

@@ -3,18 +3,19 @@
 # %% auto #0
 __all__ = ['emb_sz_rule', 'get_emb_sz', 'CollabNN', 'TabularModel', 'EmbeddingNN']
 
-# %% ../nbs/12_neural_net.ipynb #d945c5d2
+# %% ../nbs/12_neural_net.ipynb #bc0d6e04
 import torch
+from fastcore.basics import patch
 from fastcore.meta import delegates
 from torch import nn
 
 from .layers import Embedding, Module, SigmoidRange, sigmoid_range
 
-# %% ../nbs/12_neural_net.ipynb #86d32a54
+# %% ../nbs/12_neural_net.ipynb #df4ac3dd
 def emb_sz_rule(
     n_cat, # Number of categories
 ) -> int: # Numbers that stand for each
-    "fastai's rule of thumb, found by trying many sizes on many data sets: 1.6 times `n_cat` to the power 0.56, at most 600"
+    "fastai's rule of thumb, found by trial and error: 1.6 times `n_cat` to the power 0.56, at most 600"
     return min(600, round(1.6 * n_cat**0.56))
 
 def get_emb_sz(
@@ -40,7 +41,7 @@ class CollabNN(Module):
         embs = self.user_factors(x[:, 0]), self.item_factors(x[:, 1])
         return sigmoid_range(self.layers(torch.cat(embs, dim=1)), *self.y_range)
 
-# %% ../nbs/12_neural_net.ipynb #29491ec8
+# %% ../nbs/12_neural_net.ipynb #046f58da
 class TabularModel(Module):
     "A network over columns of categories, each with its embedding, and columns of numbers."
     def __init__(self,
@@ -66,10 +67,13 @@ class TabularModel(Module):
         mods.append(nn.Linear(sizes[-1], out_sz))
         if y_range is not None: mods.append(SigmoidRange(*y_range))
         self.layers = nn.Sequential(*mods)
-    def forward(self, x_cat, x_cont=None):
-        x = self.emb_drop(torch.cat([e(x_cat[:, i]) for i, e in enumerate(self.embeds)], dim=1))
-        if self.n_cont: x = torch.cat([x, self.bn_cont(x_cont)], dim=1)
-        return self.layers(x)
+
+# %% ../nbs/12_neural_net.ipynb #14863879
+@patch
+def forward(self:TabularModel, x_cat, x_cont=None):
+    x = self.emb_drop(torch.cat([e(x_cat[:, i]) for i, e in enumerate(self.embeds)], dim=1))
+    if self.n_cont: x = torch.cat([x, self.bn_cont(x_cont)], dim=1)
+    return self.layers(x)
 
 # %% ../nbs/12_neural_net.ipynb #58cda47e
 class EmbeddingNN(TabularModel):

@@ -19,27 +19,34 @@ extensions = ['myst_nb', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'sphinx.ex
 exclude_patterns = ['_*', '**.ipynb_checkpoints', 'images']
 html_theme = 'sphinx_book_theme'
 html_title = cfg['title']
+html_favicon = 'images/icon.svg'
+html_context = {'default_mode': 'auto'}
 html_theme_options = {'repository_url': cfg['git_url'], 'repository_branch': cfg['branch'], 'path_to_docs': 'nbs',
                       'use_repository_button': True, 'launch_buttons': {'colab_url': 'https://colab.research.google.com'},
                       'show_toc_level': 2}
+html_static_path = ['_static']
+html_css_files = ['site.css']
 html_show_sourcelink = False
 html_copy_source = False
 html_math_renderer = 'mathml'
 nb_execution_mode = 'off'
 nb_custom_formats = {'.ipynb': ['conf.read_lesson', {}]}
 myst_enable_extensions = ['dollarmath']
+python_maximum_signature_line_length = 80
 autodoc_member_order = 'bysource'
 autodoc_typehints = 'none'
 
 def read_lesson(text):
     "A notebook as its page shows it: no directives, no plumbing, pictures with their alternative text"
     nb = nbformat.reads(text, as_version=4)
-    nb.cells = [o for o in nb.cells if not re.search(r'^#\|\s*(hide|default_exp|eval: false)', o.source, re.M)]
+    plumbing = re.compile(r'^#\|\s*(hide|default_exp|eval: false)', re.M)
+    nb.cells = [o for o in nb.cells if o.get('outputs') or not plumbing.search(o.source)]
     for cell in nb.cells:
         if cell.cell_type == 'markdown':
             cell.source = cell.source.replace('https://colab.research.google.com/assets/colab-badge.svg', 'images/open-in-colab.svg')
             continue
         if alt := re.search(r'^#\| fig-alt: (.*)$', cell.source, re.M): cell.metadata['mystnb'] = {'image': {'alt': alt.group(1)}}
+        if plumbing.search(cell.source): cell.metadata['tags'] = ['remove-input']
         cell.source = re.sub(r'^#\|.*\n?', '', cell.source, flags=re.M)
     if nb.cells[0].source.startswith(f"# {cfg['title']}"): nb.cells.append(nbformat.v4.new_markdown_cell(CONTENTS))
     return nb
@@ -62,7 +69,8 @@ def add_arguments(app, what, name, obj, options, lines):
 def mathml(display):
     "Renderer that writes a formula as MathML, which browsers draw without any script"
     def visit(self, node):
-        self.body.append(convert(node.astext(), display=display))
+        formula = convert(node.astext(), display=display)
+        self.body.append(f'<div class="math">{formula}</div>' if display == 'block' else formula)
         raise nodes.SkipNode
     return visit
 

@@ -170,3 +170,28 @@ def test_made_up_ratings():
     u, i = r.user - 1, r.item - 1
     exact = 3.5 + p.user_bias[u] + p.item_bias[i] + (p.user_factors[u] * p.item_factors[i]).sum(1)
     assert np.abs(np.clip(exact, 1, 5) - r.rating).max() <= 0.25 + 1e-6
+
+def test_damaged_cache_is_fetched_again(cache, monkeypatch, serve, archive, capsys):
+    monkeypatch.setattr(data, 'SOURCES', {'a server': partial(data.from_zip, serve(lambda h: send(h, archive.read_bytes())))})
+    first = untar_data()
+    (first/'u.data').write_bytes(b'9' + (first/'u.data').read_bytes()[1:])
+    assert untar_data() == first and data.is_whole(first)
+    assert capsys.readouterr().out.count('from a server') == 2
+
+def test_a_given_zip_mends_a_damaged_cache(cache, monkeypatch, archive):
+    no_network(monkeypatch)
+    (cache/'ml-100k').mkdir(parents=True)
+    assert data.is_whole(untar_data(path=archive))
+
+def test_zip_named_by_the_variable_is_unpacked_once(cache, monkeypatch, archive, capsys):
+    no_network(monkeypatch)
+    monkeypatch.setenv('COLLAB_COURSE_DATA', str(archive))
+    untar_data()
+    untar_data()
+    assert capsys.readouterr().out == 'MovieLens 100K from ml-100k.zip.\n'
+
+def test_home_folder_in_a_path(cache, monkeypatch, archive):
+    no_network(monkeypatch)
+    monkeypatch.setenv('HOME', str(archive.parent))
+    monkeypatch.setenv('USERPROFILE', str(archive.parent))
+    assert data.is_whole(untar_data(path=f'~/{archive.name}'))

@@ -32,7 +32,7 @@ def test_bad_table(kind):
 
 @pytest.mark.parametrize('args, message', [
     (dict(valid_pct=0), 'valid_pct=0 '), (dict(valid_pct=1), 'valid_pct=1 '), (dict(valid_pct=-0.1), 'valid_pct=-0.1'), (dict(valid_pct=20), 'valid_pct=20'),
-    (dict(bs=0), 'bs=0'), (dict(val_bs=-1), 'val_bs=-1'), (dict(rating_name='stars'), "'stars' is missing"), (dict(item_name='title'), "'title' is missing"),
+    (dict(bs=0), 'bs=0'), (dict(val_bs=-1), 'bs=-1'), (dict(rating_name='stars'), "'stars' is missing"), (dict(item_name='title'), "'title' is missing"),
 ])
 def test_bad_argument(args, message):
     with pytest.raises(ValueError, match=message): CollabDataLoaders.from_df(table(), **args)
