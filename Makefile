@@ -1,5 +1,8 @@
 # make course   get the data, run every lesson, build the readable site
 # make test     check everything that must hold before a change lands
+# make test-matrix  the tests on each Python here, with the lowest and the newest dependencies
+# make coverage      the package's lines that neither lessons nor tests run
+# make mutants       how many small mistakes put into the package the tests catch
 # make lab      JupyterLab, open on the lessons
 # make site     the site from the stored notebooks, without running them
 # make bench    times and accuracy beside other libraries
@@ -11,7 +14,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 QUIET := -q --progress-bar off
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: course test lab site bench lessons data wheel clean
+.PHONY: course test test-matrix coverage mutants lab site bench lessons data wheel clean
 
 .venv/installed: settings.ini setup.py constraints.txt
 	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 10), 'collab_course needs Python 3.10 or later'"
@@ -26,7 +29,7 @@ data: .venv/installed
 
 course: data
 	$(BIN)/python .ci/lessons.py --to build/lessons
-	cp -r nbs/conf.py nbs/api.md nbs/images nbs/_static build/lessons/
+	cp -r nbs/conf.py nbs/*.md nbs/images nbs/_static build/lessons/
 	$(BIN)/sphinx-build -q -W --keep-going -b html build/lessons build/site
 	@echo "Read the course at file://$(CURDIR)/build/site/index.html"
 
@@ -51,6 +54,15 @@ test: data wheel site
 	$(BIN)/python .ci/in_step.py
 	build/wheel/bin/python .ci/lessons.py
 	$(BIN)/python -m pytest -q tests
+
+test-matrix:
+	$(PYTHON) .ci/matrix.py
+
+coverage: data
+	$(BIN)/python .ci/uncovered.py
+
+mutants: data
+	$(BIN)/python .ci/mutants.py
 
 lab: .venv/installed
 	$(BIN)/jupyter lab nbs

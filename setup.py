@@ -32,6 +32,6 @@ setup(
     package_data={lib_path: ['*.mplstyle']},
     install_requires=setting('requirements').split(),
     extras_require={'dev': setting('dev_requirements').split()},
-    entry_points={'nbdev': [f'{lib_path}={lib_path}._modidx:d']},
+    entry_points={'console_scripts': [f'{lib_path}={lib_path}.cli:main'], 'nbdev': [f'{lib_path}={lib_path}._modidx:d']},
     zip_safe=False,
 )

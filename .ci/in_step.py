@@ -61,8 +61,22 @@ def python_files():
     for file in [*LIB.glob('*.py'), *(ROOT/'tests').glob('*.py'), *(ROOT/'.ci').glob('*.py'), *(ROOT/'bench').glob('*.py')]:
         ast.parse(file.read_text(encoding='utf-8'), feature_version=oldest)
 
+#: errors; unused and unknown names; defaults that are shared; and what runs code: exec, eval, pickle, a shell
+RULES = 'E9,F,B006,B008,S102,S301,S302,S307,S602,S604,S605'
+STARS = 'F403,F405' # `from collab_course.all import *` is how a lesson and a test begin
+EXEMPT = 'collab_course/all.py:F401', 'collab_course/exercises.py:F401', 'collab_course/exercises.py:F811', 'tests/*:S301'
+
+def lint():
+    "What ruff finds in the Python files"
+    done = subprocess.run([BIN/'ruff', 'check', '--isolated', '--no-cache', '--quiet', '--output-format=concise', f"--target-version=py{CFG['min_python'].replace('.', '')}",
+                           f'--select={RULES}', f'--ignore={STARS}', *(f'--per-file-ignores={o}' for o in EXEMPT),
+                           *(o for o in (CFG['lib_path'], 'tests', '.ci', 'bench') if (ROOT/o).exists())], cwd=ROOT, capture_output=True, text=True)
+    off.extend(done.stdout.splitlines())
+    require(done.returncode in (0, 1), f'ruff: {done.stderr.strip()}')
+
 exported_again()
 notebooks()
+lint()
 python_files()
 require((ROOT/'README.md').read_text(encoding='utf-8') == readme()[0], 'README.md is not what nbs/index.ipynb gives: run python .ci/readme.py')
 for o in off: print(o, file=sys.stderr)

@@ -26,4 +26,6 @@ from .parameters import *
 from .interpretation import *
 from .neural_net import *
 from .collab import *
+from .recommendation import *
+from .persistence import *
 from .exercises import *

@@ -3,11 +3,15 @@
 # %% auto #0
 __all__ = ['EmbeddingDotBias', 'collab_learner']
 
-# %% ../nbs/13_collab_learner.ipynb #b5cc8b8a
+# %% ../nbs/13_collab_learner.ipynb #0f1ffb4e
+from functools import partial
+from numbers import Real
+
 import torch
 from fastcore.basics import patch
 from fastcore.meta import delegates
 
+from .dataloaders import DataLoaders
 from .layers import Embedding, Module, sigmoid_range
 from .learner import Learner
 from .neural_net import EmbeddingNN, get_emb_sz
@@ -30,7 +34,40 @@ class EmbeddingDotBias(Module):
         res = dot + self.u_bias(users).squeeze(1) + self.i_bias(items).squeeze(1)
         return res if self.y_range is None else sigmoid_range(res, *self.y_range)
 
-# %% ../nbs/13_collab_learner.ipynb #1cf78671
+# %% ../nbs/13_collab_learner.ipynb #018d4b5b
+@torch.inference_mode()
+def _mse_gradient(ps, flat, grads, y_range, x, y):
+    "Mean squared error of a batch; its gradient goes into `grads`, which are parts of `flat`, and they to the parameters `ps`"
+    u_weight, i_weight, u_bias, i_bias = ps
+    users, items = x.unbind(1)
+    u, i = u_weight.index_select(0, users), i_weight.index_select(0, items)
+    pred = (u * i).sum(1, keepdim=True).add_(u_bias.index_select(0, users)).add_(i_bias.index_select(0, items))
+    slope = 2 / len(x)
+    if y_range is not None:
+        s, (lo, hi) = pred.sigmoid_(), y_range
+        pred, slope = s * (hi - lo) + lo, (s - s * s).mul_(slope * (hi - lo))
+    err = pred.sub_(y)
+    g = err * slope
+    flat.zero_()
+    for grad, rows, part in zip(grads, (users, items, users, items), (i.mul_(g), u.mul_(g), g, g)): grad.index_add_(0, rows, part)
+    for p, grad in zip(ps, grads): p.grad = grad
+    return err.square().mean()
+
+# %% ../nbs/13_collab_learner.ipynb #6f2d23df
+@patch
+def mse_gradient(self:EmbeddingDotBias):
+    """A function of a batch that returns the mean squared error and puts its gradient, within 1e-6 of autograd's, into each
+    parameter's `grad`. None where the formula is not the model's: parameters frozen, shared or of two types, lookups with extras."""
+    lookups = self.u_weight, self.i_weight, self.u_bias, self.i_bias
+    if any(type(o) is not Embedding or o.max_norm or o.padding_idx is not None for o in lookups): return
+    ps = [o.weight for o in lookups]
+    if not all(p.requires_grad for p in ps) or len(set(ps)) < 4 or len({(p.dtype, p.device) for p in ps}) > 1: return
+    flat, sizes = ps[0].new_zeros(sum(p.numel() for p in ps)), [p.numel() for p in ps]
+    return partial(_mse_gradient, ps, flat, [g.view_as(p) for g, p in zip(flat.split(sizes), ps)], self.y_range)
+
+EmbeddingDotBias.mse_gradient.of = EmbeddingDotBias.forward
+
+# %% ../nbs/13_collab_learner.ipynb #77ca1759
 @patch(cls_method=True)
 def from_classes(cls:EmbeddingDotBias,
     n_factors, # Numbers that stand for a user or an item
@@ -42,6 +79,8 @@ def from_classes(cls:EmbeddingDotBias,
     "A model with a row for each user and item in `classes`"
     names = list(classes)
     user, item = user or names[0], item or names[1]
+    for name in (user, item):
+        if name not in classes: raise ValueError(f'no column {name!r}: classes has {names}')
     res = cls(n_factors, len(classes[user]), len(classes[item]), y_range=y_range)
     res.classes, res.user, res.item = classes, user, item
     return res
@@ -73,7 +112,25 @@ def weight(self:EmbeddingDotBias,
     "Learned factors. Raises `ValueError` on an unknown name."
     return (self.i_weight if is_item else self.u_weight).weight.detach().cpu()[self._rows(arr, is_item)]
 
-# %% ../nbs/13_collab_learner.ipynb #07d2fabf
+# %% ../nbs/13_collab_learner.ipynb #9106b1fc
+def _check_range(dls, y_range):
+    "Raise unless all ratings of `dls` lie in `y_range`: outside it there are no predictions"
+    if not isinstance(y_range, (list, tuple)) or len(y_range) != 2 or not all(isinstance(o, Real) for o in y_range):
+        raise ValueError(f'y_range={y_range!r}: give two numbers, the lowest and the highest prediction')
+    lo, hi = y_range
+    if not lo < hi: raise ValueError(f'y_range={y_range!r}: the lowest prediction must be below the highest')
+    y = torch.cat([dl.y.flatten() for dl in dls])
+    bad = (y < lo) | (y > hi)
+    if bad.any(): raise ValueError(f'column {dls.rating_name!r}: {bad.sum():,} of {len(y):,} ratings are outside y_range={y_range!r}, '
+                                   f'the first is {y[bad][0].item():g}. The ratings run from {y.min().item():g} to {y.max().item():g}.')
+
+def _check_sizes(dls, emb_szs):
+    "Raise unless `emb_szs` has a row for each user and each item of `dls`"
+    if len(emb_szs) != 2: raise ValueError(f'emb_szs={emb_szs!r}: give two pairs, for users and for items')
+    for (name, c), (ni, _) in zip(dls.classes.items(), emb_szs):
+        if ni < len(c): raise ValueError(f"emb_szs: {ni} rows for column {name!r}, which has {len(c)} values with '#na#'")
+
+# %% ../nbs/13_collab_learner.ipynb #b09a56e0
 @delegates(Learner.__init__)
 def collab_learner(
     dls, # Ratings: `CollabDataLoaders`
@@ -84,7 +141,12 @@ def collab_learner(
     config=None, # Network: more arguments for `EmbeddingNN`, as a dict
     y_range=None, # Lowest and highest prediction; any number where it is None
     **kwargs):
-    "A `Learner` with a model for ratings"
+    "A `Learner` with a model for ratings. Raises `ValueError` where an argument fits neither the ratings nor the model."
+    if not isinstance(dls, DataLoaders): raise TypeError(f'dls is a {type(dls).__name__}: CollabDataLoaders.from_df(ratings) makes what is asked for')
+    if y_range is not None: _check_range(dls, y_range)
+    if emb_szs is not None: _check_sizes(dls, emb_szs)
+    for name, val in (('emb_szs', emb_szs), ('layers', layers), ('config', config)):
+        if val is not None and not use_nn: raise ValueError(f'{name}={val!r} is for the network: pass use_nn=True as well')
     if use_nn: model = EmbeddingNN(emb_szs or get_emb_sz(dls), layers or [n_factors], y_range=y_range, **(config or {}))
     else: model = EmbeddingDotBias.from_classes(n_factors, dls.classes, y_range=y_range)
     return Learner(dls, model, **kwargs)

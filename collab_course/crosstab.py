@@ -3,12 +3,14 @@
 # %% auto #0
 __all__ = ['crosstab', 'plot_crosstab', 'crosstab_params', 'crosstab_predict', 'crosstab_to_excel']
 
-# %% ../nbs/02_crosstab.ipynb #c03f96e2
+# %% ../nbs/02_crosstab.ipynb #d45ba48a
 from pathlib import Path
 
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 
-# %% ../nbs/02_crosstab.ipynb #37923743
+from .data import check_counts
+
+# %% ../nbs/02_crosstab.ipynb #ac9961ad
 def crosstab(
     ratings, # One row a rating
     n_users=15, # Rows of the table: the users with most ratings
@@ -17,7 +19,12 @@ def crosstab(
     item_name='title', # Column with the items
     rating_name='rating', # Column with the ratings
 ) -> pd.DataFrame: # `n_users` x `n_items` ratings, busiest users and most rated items first; NaN where there is none
-    "The busiest users against the most rated items"
+    "The busiest users against the most rated items. Raises `ValueError` on columns it cannot use."
+    check_counts(n_users=n_users, n_items=n_items)
+    for name in (user_name, item_name, rating_name):
+        if list(ratings.columns).count(name) != 1: raise ValueError(f'column {name!r} must be there once: the table has {list(ratings.columns)}')
+    if not len(ratings): raise ValueError('the table of ratings has no rows')
+    if not pd.api.types.is_numeric_dtype(ratings[rating_name]): raise ValueError(f'column {rating_name!r} holds {ratings[rating_name].dtype}, not numbers')
     users, items = (ratings[o].value_counts().index[:n] for o, n in ((user_name, n_users), (item_name, n_items)))
     return ratings.pivot_table(rating_name, user_name, item_name).reindex(index=users, columns=items)
 
@@ -39,7 +46,7 @@ def plot_crosstab(
     ax.grid(False)
     return ax
 
-# %% ../nbs/02_crosstab.ipynb #edbab5af
+# %% ../nbs/02_crosstab.ipynb #76c504f2
 def crosstab_params(
     n_users=15, # Rows of the table
     n_items=15, # Columns of the table
@@ -48,6 +55,8 @@ def crosstab_params(
     std=0.1, # Standard deviation of the random factors
 ) -> dict: # Tensors 'bias', 'u_bias', 'i_bias', 'u_factors', 'i_factors', of dtype float32
     "Random factors and zero biases for a table of ratings"
+    check_counts(n_users=n_users, n_items=n_items)
+    check_counts(0, n_factors=n_factors)
     g = torch.Generator().manual_seed(seed)
     return dict(bias=torch.zeros(1), u_bias=torch.zeros(n_users), i_bias=torch.zeros(n_items),
                 u_factors=torch.randn(n_users, n_factors, generator=g) * std,
@@ -61,11 +70,11 @@ def crosstab_predict(
     interaction = params['u_factors'] @ params['i_factors'].T
     return params['bias'] + params['u_bias'][:, None] + params['i_bias'] + interaction
 
-# %% ../nbs/02_crosstab.ipynb #4f1a8fb2
+# %% ../nbs/02_crosstab.ipynb #909df0ae
 def _arrays(params, n_users, n_items):
     "`params` as arrays of float64; raises `ValueError` unless they fit a table of `n_users` x `n_items`"
     arrays = {k: np.asarray(v.detach().cpu() if isinstance(v, torch.Tensor) else v, dtype=float) for k, v in params.items()}
-    n_factors = arrays['u_factors'].shape[-1] if 'u_factors' in arrays else 0
+    n_factors = arrays['u_factors'].shape[-1] if 'u_factors' in arrays else 1
     for name, want in crosstab_params(n_users, n_items, n_factors).items():
         if name not in arrays: raise ValueError(f'params has no {name!r}: it has {list(arrays)}')
         if arrays[name].shape != want.shape:
@@ -169,7 +178,7 @@ def _note_sheet(sheet, at):
         cell.alignment, cell.font = Alignment(wrap_text=True, vertical='top'), Font(bold=i == 1, size=14 if i == 1 else 11)
         sheet.row_dimensions[i].height = 22 if i == 1 else 16 * (1 + len(line) // 105) + 4
 
-# %% ../nbs/02_crosstab.ipynb #3862ff57
+# %% ../nbs/02_crosstab.ipynb #3e5cae5b
 def crosstab_to_excel(
     table, # Users by items, NaN where there is no rating, as `crosstab` returns it
     path, # File to write, ending in .xlsx; an existing one is replaced
@@ -179,6 +188,8 @@ def crosstab_to_excel(
 ) -> Path: # `path`
     """Write `table` as a spreadsheet whose predictions, squared errors and RMSE are live formulas of factors and biases.
     Needs openpyxl. Raises `ImportError` where it is missing, `ValueError` where `params` do not fit."""
+    if not Path(path).parent.is_dir(): raise FileNotFoundError(f'{path}: there is no folder {Path(path).parent}')
+    if Path(path).suffix != '.xlsx': raise ValueError(f'{path} must end in .xlsx: spreadsheet programs go by the ending')
     try: from openpyxl import Workbook
     except ImportError: raise ImportError('crosstab_to_excel needs openpyxl: pip install openpyxl') from None
     (n_users, n_items), wb = table.shape, Workbook()
@@ -190,5 +201,9 @@ def crosstab_to_excel(
     _table_sheet(wb.create_sheet('Ratings'), table, at, ratings, 'General', (4.5, 3.5, 2.5, 1.5))
     _model_sheet(wb.create_sheet('Model'), table, at, formulas(at.prediction), p)
     _table_sheet(wb.create_sheet('Errors'), table, at, formulas(at.error), '0.00', (4, 1, 0.25))
-    wb.save(path)
+    part = Path(path).with_suffix('.part') # so that a write that fails leaves an older file as it was
+    try:
+        wb.save(part)
+        part.replace(path)
+    finally: part.unlink(missing_ok=True)
     return Path(path)

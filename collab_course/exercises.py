@@ -3,7 +3,7 @@
 # %% auto #0
 __all__ = ['exercise', 'check', 'off_by']
 
-# %% ../nbs/exercises.ipynb #60e804b3
+# %% ../nbs/exercises.ipynb #237d8ee7
 from functools import cache
 
 import numpy as np, pandas as pd, torch
@@ -23,6 +23,9 @@ from .learner import Learner, set_seed
 from .learner import one_cycle
 from .neural_net import emb_sz_rule
 from .parameters import DotProductParams
+from .persistence import pack
+from pathlib import Path
+import tempfile
 
 # %% ../nbs/exercises.ipynb #d4060bcb
 _CHECKS = {}
@@ -470,3 +473,70 @@ def _13_3(answer):
     pairs = pd.DataFrame({'user': np.repeat(np.arange(1, 201), 100), 'item': np.tile(np.arange(1, 101), 200)})
     error = np.sqrt(np.mean((answer.predict(pairs).to_numpy() - stars.ravel())**2))
     if not error < 0.45: return f'its error is {error:.2f} stars'
+
+# %% ../nbs/exercises.ipynb #d017b165
+@exercise('14.1')
+def _14_1(answer):
+    if not callable(answer): return 'it is not a function'
+    for k, noise, spread in ((4, 0.7, 0.4), (9, 1.1, 0.3), (1, 0.5, 2.), (0, 0.7, 0.4)):
+        s = torch.randn(k, generator=torch.Generator().manual_seed(k))
+        off = off_by(float(answer(s, noise, spread)), float(s.sum() / (k + noise**2 / spread**2)), tol=1e-4, what=f'the bias from {k} surprises')
+        if off: return off
+
+# %% ../nbs/exercises.ipynb #6fef8d4e
+def _untrained(seed):
+    "A learner with random weights, its predictions (a row a user, a column an item) and who rated what how often"
+    df = make_ratings(30, 40, 500, seed=seed).astype({'rating': float})
+    learn = collab_learner(CollabDataLoaders.from_df(df, seed=seed), n_factors=3, y_range=(0, 5.5))
+    with torch.no_grad():
+        for p in learn.model.parameters(): p.copy_(torch.randn(p.shape, generator=torch.Generator().manual_seed(seed + len(p))))
+    users, items = (c.items[1:] for c in learn.dls.classes.values())
+    pairs = pd.MultiIndex.from_product([users, items], names=['user', 'item']).to_frame(index=False)
+    preds = pairs.assign(p=learn.predict(pairs)).pivot(index='user', columns='item', values='p')
+    return learn, preds, pd.crosstab(df['user'], df['item'])
+
+@exercise('14.2')
+def _14_2(answer):
+    if not callable(answer): return 'it is not a function'
+    for seed in range(3):
+        learn, preds, seen = _untrained(seed)
+        for a, b in ((1, 2), (3, 20), (11, 7)):
+            low = preds.loc[[a, b]].min().where((seen.loc[[a, b]].sum() == 0) & (seen.sum() >= 5))
+            got = answer(learn, a, b)
+            if got not in low.index: return f'{got!r} is no item'
+            if pd.isna(low[got]): return f'of users {a} and {b} one has rated {got}, or it has too few ratings'
+            if low[got] < low.max() - 1e-4: return f'for users {a} and {b} another item has a lower prediction that is {low.max() - low[got]:.2g} stars higher'
+
+# %% ../nbs/exercises.ipynb #a6141ebe
+@exercise('14.3')
+def _14_3(answer):
+    if not callable(answer): return 'it is not a function'
+    for seed, least in ((5, 1), (6, 13), (7, 15)):
+        learn, preds, seen = _untrained(seed)
+        spread = preds.std().where(seen.sum() >= least)
+        got = answer(learn, least)
+        if got not in spread.index: return f'{got!r} is no item'
+        if pd.isna(spread[got]): return f'{got!r} has fewer than {least} ratings'
+        if spread[got] < spread.max() - 1e-4: return f'predictions differ more on another item than on {got!r}'
+
+# %% ../nbs/exercises.ipynb #109ca742
+@exercise('18.1')
+def _18_1(answer):
+    if not callable(answer): return 'it is not a function'
+    good = pack({'n': int(np.random.default_rng().integers(1_000_000))}, {})
+    if answer(good) is not True: return f'it returns {answer(good)!r} for a file as it was written'
+    for what, bad in (('a byte changed', b'Q' + good[1:]), ('the last byte cut off', good[:-1]), ('nothing in it', b''),
+                      ('its checksum alone', good[-64:]), ('a byte too many', good + b' ')):
+        if answer(bad) is not False: return f'it returns {answer(bad)!r} for a file with {what}'
+
+# %% ../nbs/exercises.ipynb #3ea79524
+@exercise('18.2')
+def _18_2(answer):
+    if not callable(answer): return 'it is not a function'
+    dls = CollabDataLoaders.from_df(make_ratings(8, 6, 30, seed=3), seed=3)
+    learn = collab_learner(dls, 2)
+    right = dict(zip(dls.classes['item'].items[1:], learn.model.i_bias.weight[1:, 0].tolist()))
+    with tempfile.TemporaryDirectory() as tmp: got = answer(learn.export(Path(tmp)/'it.zip'))
+    if not isinstance(got, dict): return f'it returns {type(got).__name__}, a dict is asked for'
+    if list(got) != list(right): return f'its keys are {list(got)}, the items are {list(right)}'
+    return off_by([float(o) for o in got.values()], list(right.values()), what='a bias')

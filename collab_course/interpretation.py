@@ -3,13 +3,20 @@
 # %% auto #0
 __all__ = ['bias_table', 'plot_pca', 'nearest']
 
-# %% ../nbs/11_interpretation.ipynb #b03b2561
+# %% ../nbs/11_interpretation.ipynb #e58cefa0
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 from fastcore.basics import patch
 from matplotlib.transforms import Bbox
 from torch import nn
 
-# %% ../nbs/11_interpretation.ipynb #a0437fee
+from .data import check_counts
+from .dataloaders import _require
+
+def _check_rows(x, classes, what):
+    "Raise unless `x` has a row for each of `classes`"
+    if len(x) != len(classes): raise ValueError(f"{len(x):,} {what} where {len(classes):,} are needed, one for each item and one for '#na#'")
+
+# %% ../nbs/11_interpretation.ipynb #a69163b4
 def bias_table(
     bias, # One learned bias an item, in the order of `classes`
     classes, # The items' `CategoryMap`, such as `dls.classes['title']`
@@ -18,16 +25,21 @@ def bias_table(
     rating_name='rating', # Its column with the ratings
 ) -> pd.DataFrame: # A row an item, lowest bias first: bias, mean rating, number of ratings; the item is the index
     "Learned biases beside what the ratings say"
+    _require(ratings, item_name, rating_name)
+    _check_rows(bias.flatten(), classes, 'biases')
     bias = pd.Series(bias.detach().flatten().tolist(), index=pd.Index(list(classes), name=item_name), name='bias')
     stats = ratings.groupby(item_name)[rating_name].agg(mean='mean', count='size')
     return stats.join(bias)[['bias', 'mean', 'count']].sort_values('bias')
 
-# %% ../nbs/11_interpretation.ipynb #9468639b
+# %% ../nbs/11_interpretation.ipynb #ae317da9
 @patch
 def pca(self:torch.Tensor,
     k=2, # Directions to keep
 ): # n x k: where each row lies along the directions in which the rows differ most
     "The first `k` principal components of the rows; each direction's sign is such that its largest entry is positive"
+    check_counts(k=k)
+    if self.dim() != 2 or k > min(self.shape): raise ValueError(f'k={k}: a matrix of shape {tuple(self.shape)} has no so many principal components')
+    if not self.isfinite().all(): raise ValueError(f'{(~self.isfinite()).sum():,} of {self.numel():,} values are no finite number')
     x = self.detach() - self.detach().mean(dim=0)
     dirs = torch.linalg.svd(x, full_matrices=False).Vh[:k]
     dirs = dirs * dirs.gather(1, dirs.abs().argmax(dim=1, keepdim=True)).sign()
@@ -51,7 +63,7 @@ def _place_labels(ax, xy, labels, size=8):
             ax.annotate('', p, xytext=(max(x, 0) / pt or (x + w) / pt, y / pt), textcoords='offset points', in_layout=False,
                         arrowprops=dict(arrowstyle='-', color='0.5', lw=0.6, shrinkA=0, shrinkB=0))
 
-# %% ../nbs/11_interpretation.ipynb #c6da664c
+# %% ../nbs/11_interpretation.ipynb #8439ffbb
 def plot_pca(
     factors, # One row of factors an item
     labels, # A title each; an item whose title is '' is a grey dot without one
@@ -59,6 +71,7 @@ def plot_pca(
     ax=None, # Where to draw; a new figure by default
 ):
     "Draw items with their titles, near to each other where the model finds them alike"
+    if len(labels) != len(factors): raise ValueError(f"{len(labels):,} labels for {len(factors):,} rows of factors: give one each, '' for none")
     ax = ax or plt.subplots(figsize=(8, 6))[1]
     xy = factors.pca(max(components) + 1)[:, list(components)].numpy()
     titled = np.array([label != '' for label in labels])
@@ -69,21 +82,25 @@ def plot_pca(
     _place_labels(ax, xy[titled], [label for label in labels if label != ''])
     return ax
 
-# %% ../nbs/11_interpretation.ipynb #adc11046
+# %% ../nbs/11_interpretation.ipynb #b1548958
 def nearest(
     item, # The item to start from
     factors, # One row of factors an item, in the order of `classes`
     classes, # The items' `CategoryMap`
     n=10, # How many to return
-    by='cosine', # 'cosine' similarity, where more is nearer, or 'euclidean' distance, where less is
+    by='cosine', # 'cosine' similarity or 'dot' product, where more is nearer, or 'euclidean' distance, where less is
     among=None, # Items to choose from, such as those with at least 50 ratings; all by default
-) -> pd.Series: # The `n` nearest items, nearest first, with their similarity or distance
+) -> pd.Series: # The `n` nearest items, nearest first, with their similarity, product or distance
     "The items whose factors are most like those of `item`"
-    if item not in classes.o2i: raise ValueError(f'no item {item!r}. Close to it: {classes.close(item) or "nothing"}')
+    check_counts(n=n)
+    _check_rows(factors, classes, 'rows of factors')
+    if not classes.o2i.get(item): raise ValueError(f'no item {item!r}. Close to it: {classes.close(item) or "nothing"}')
     factors, own = factors.detach(), classes.o2i[item]
     if by == 'cosine': score = nn.CosineSimilarity(dim=1)(factors, factors[own][None])
+    elif by == 'dot': score = factors @ factors[own]
     elif by == 'euclidean': score = (factors - factors[own]).square().sum(dim=1).sqrt()
-    else: raise ValueError(f"by={by!r}: it is 'cosine' or 'euclidean'")
-    choice = range(1, len(classes)) if among is None else classes.encode(among).tolist()
-    order = sorted(set(choice) - {0, own}, key=lambda i: score[i].item(), reverse=by == 'cosine')[:n]
+    else: raise ValueError(f"by={by!r}: it is 'cosine', 'dot' or 'euclidean'")
+    choice = torch.arange(1, len(classes)) if among is None else classes.encode(among)
+    classes.check_known(among, choice, 'among')
+    order = sorted(set(choice.tolist()) - {own}, key=lambda i: score[i].item(), reverse=by != 'euclidean')[:n]
     return pd.Series(score[order].tolist(), index=pd.Index(classes[order], name=classes[own]), name=by)

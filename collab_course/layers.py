@@ -3,9 +3,11 @@
 # %% auto #0
 __all__ = ['Module', 'sigmoid_range', 'SigmoidRange', 'Embedding']
 
-# %% ../nbs/05_embedding.ipynb #dde6b584
+# %% ../nbs/05_embedding.ipynb #763f8c08
 import torch
 from torch import nn
+
+from .data import check_counts
 
 # %% ../nbs/05_embedding.ipynb #475d72a2
 class Module(nn.Module):
@@ -16,9 +18,10 @@ class Module(nn.Module):
         return self
     def __init__(self): pass
 
-# %% ../nbs/05_embedding.ipynb #736359a6
+# %% ../nbs/05_embedding.ipynb #228aa4e6
 def sigmoid_range(x, lo, hi):
-    "The sigmoid of `x`, stretched to run from `lo` to `hi`"
+    "The sigmoid of `x`, stretched to run from `lo` to `hi`. Raises `ValueError` unless `lo` is below `hi`."
+    if not 0 < hi - lo < float('inf'): raise ValueError(f'the range ({lo}, {hi}) must run from a lower number to a higher one')
     return torch.sigmoid(x) * (hi - lo) + lo
 
 # %% ../nbs/05_embedding.ipynb #4b124d37
@@ -28,7 +31,7 @@ class SigmoidRange(Module):
     def forward(self, x): return sigmoid_range(x, self.lo, self.hi)
     def extra_repr(self): return f'lo={self.lo}, hi={self.hi}'
 
-# %% ../nbs/05_embedding.ipynb #4adf5542
+# %% ../nbs/05_embedding.ipynb #7f42b8c8
 class Embedding(nn.Embedding):
     "`ni` vectors of `nf` numbers, drawn from a normal distribution that is cut off at two standard deviations, as in fastai"
     def __init__(self,
@@ -36,5 +39,7 @@ class Embedding(nn.Embedding):
         nf, # Columns: how many numbers stand for each
         std=0.01, # Standard deviation before the cut
     ):
+        check_counts(ni=ni, nf=nf)
+        if not std > 0: raise ValueError(f'std={std}: a standard deviation is above 0')
         super().__init__(ni, nf)
         nn.init.trunc_normal_(self.weight, std=std, a=-2*std, b=2*std)

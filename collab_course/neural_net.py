@@ -3,19 +3,21 @@
 # %% auto #0
 __all__ = ['emb_sz_rule', 'get_emb_sz', 'CollabNN', 'TabularModel', 'EmbeddingNN']
 
-# %% ../nbs/12_neural_net.ipynb #bc0d6e04
+# %% ../nbs/12_neural_net.ipynb #deaaef39
 import torch
 from fastcore.basics import patch
 from fastcore.meta import delegates
 from torch import nn
 
+from .data import check_counts
 from .layers import Embedding, Module, SigmoidRange, sigmoid_range
 
-# %% ../nbs/12_neural_net.ipynb #df4ac3dd
+# %% ../nbs/12_neural_net.ipynb #d25597b0
 def emb_sz_rule(
     n_cat, # Number of categories
 ) -> int: # Numbers that stand for each
     "fastai's rule of thumb, found by trial and error: 1.6 times `n_cat` to the power 0.56, at most 600"
+    if n_cat < 1: raise ValueError(f'n_cat={n_cat}: a column has at least one category')
     return min(600, round(1.6 * n_cat**0.56))
 
 def get_emb_sz(
@@ -41,7 +43,7 @@ class CollabNN(Module):
         embs = self.user_factors(x[:, 0]), self.item_factors(x[:, 1])
         return sigmoid_range(self.layers(torch.cat(embs, dim=1)), *self.y_range)
 
-# %% ../nbs/12_neural_net.ipynb #046f58da
+# %% ../nbs/12_neural_net.ipynb #5d689c49
 class TabularModel(Module):
     "A network over columns of categories, each with its embedding, and columns of numbers."
     def __init__(self,
@@ -55,7 +57,13 @@ class TabularModel(Module):
         use_bn=True, # Normalise after each hidden layer, and the numbers that come in?
         act_cls=nn.ReLU, # Activation
     ):
+        if not isinstance(layers, (list, tuple)):
+            raise TypeError(f'layers={layers!r}: give the widths of the hidden layers as a list, such as [100, 50]')
+        for n in layers: check_counts(layers=n)
         ps = list(ps) if isinstance(ps, (list, tuple)) else [ps or 0.] * len(layers)
+        if len(ps) != len(layers):
+            raise ValueError(f'ps has {len(ps)} dropouts for {len(layers)} hidden layers: '
+                             'give one number for all, or one each')
         self.embeds = nn.ModuleList([Embedding(*sz) for sz in emb_szs])
         self.emb_drop, self.n_cont = nn.Dropout(embed_p), n_cont
         self.bn_cont = nn.BatchNorm1d(n_cont) if n_cont and use_bn else nn.Identity()

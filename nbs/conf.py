@@ -55,7 +55,9 @@ CONTENTS = """```{toctree}
 :hidden:
 :glob:
 [0-9]*
+cli
 exercises
+bad_input
 api
 ```"""
 

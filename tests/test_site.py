@@ -41,7 +41,7 @@ def test_next_leads_from_the_first_page_to_the_last(page, site):
         assert not page.wrong
     assert all(o.startswith(site) for o in page.asked), 'the site asks a third party for something'
 
-@pytest.mark.parametrize('name', ['index', *LESSONS, 'exercises', 'api'])
+@pytest.mark.parametrize('name', ['index', *LESSONS, 'cli', 'exercises', 'bad_input', 'api'])
 def test_page(name, page, site):
     "No broken image or link, an alternative text for each image, no raw formula, no sideways scrolling on a phone"
     page.goto(f'{site}/{name}.html')

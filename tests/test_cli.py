@@ -1,0 +1,175 @@
+"""The command `collab_course`, as a shell sees it."""
+import json, os, subprocess, sys
+
+import pytest
+
+from collab_course import cli
+from collab_course.all import *
+
+COMMANDS = ('data', 'train', 'evaluate', 'recommend', 'similar', 'lab')
+
+def shell(*args, **kwargs):
+    "Run the command in a process of its own"
+    return subprocess.run([sys.executable, '-m', 'collab_course.cli', *map(str, args)], capture_output=True, text=True, encoding='utf-8', **kwargs)
+
+@pytest.fixture
+def run(capsys):
+    "Run the command in this process; returns exit code, stdout and stderr"
+    def run(*args):
+        try: code = cli.main([str(o) for o in args])
+        except SystemExit as e: code = e.code
+        return code, *capsys.readouterr()
+    return run
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    "A folder with ratings.csv, and model.zip trained on it"
+    tmp = tmp_path_factory.mktemp('cli')
+    df = make_ratings(40, 30, 600, seed=1)
+    df.assign(item='film ' + df['item'].astype(str)).set_axis(['who', 'what', 'stars'], axis=1).to_csv(tmp/'ratings.csv', index=False)
+    assert cli.main(['train', '--csv', str(tmp/'ratings.csv'), '--epochs', '3', '--factors', '5', '--bs', '16', '--out', str(tmp/'model.zip')]) == 0
+    return tmp
+
+def failed(res, *parts):
+    "Does the result say in one line, without traceback, that it failed?"
+    code, out, err = res
+    assert code == 1 and out == '' and err.count('\n') == 1 and err.startswith('collab_course: ') and 'Traceback' not in err, res
+    for o in parts: assert o in err, err
+
+def test_help_shows_an_example_and_imports_no_torch():
+    code = 'import sys; from collab_course.cli import main\ntry: main(sys.argv[1:])\nfinally: assert not {"torch", "pandas", "numpy"} & set(sys.modules)'
+    for command in COMMANDS:
+        done = subprocess.run([sys.executable, '-c', code, command, '--help'], capture_output=True, text=True)
+        assert done.returncode == 0 and f'example:\n  collab_course {command}' in done.stdout, done.stderr
+    done = shell('--help')
+    assert done.returncode == 0 and all(o in done.stdout for o in COMMANDS)
+    assert shell('--version').stdout == f'collab_course {cli.__version__}\n'
+
+def test_every_example_is_understood():
+    for o in ('data', 'train --csv a --user who --item what --rating stars --out m', 'evaluate --seed 1', 'recommend --model m --user 196 -n 5', 'similar --model m --item x', 'lab'):
+        assert cli.parser().parse_args(o.split()).run.__name__ == o.split()[0]
+
+@pytest.mark.parametrize('args', [[], ['dance'], ['train'], ['train', '--out', 'x', '--epochs', '0'], ['train', '--out', 'x', '--epochs', 'many'], ['recommend', '--model', 'x'],
+    ['recommend', '--model', 'x', '--user', '1', '--rated', 'y'], ['similar', '--model', 'x', '--item', 'y', '-n', '0'], ['data', '--speed', '3'], ['recommend', '--user', '1']])
+def test_usage_errors(args, run):
+    code, out, err = run(*args)
+    assert code == 2 and out == '' and err.startswith('usage: collab_course') and 'Traceback' not in err
+
+def test_data(run, tmp_path, monkeypatch):
+    code, out, err = run('data', '--json')
+    res = json.loads(out)
+    assert code == 0 and Path(res['path'], 'u.data').is_file() and res['source']
+    code, out, err = run('data')
+    assert code == 0 and f"path: {res['path']}\n" in out
+    failed(run('data', '--path', tmp_path/'nowhere'), 'nowhere')
+    failed(run('data', '--path', tmp_path), 'u.data is missing')
+
+def test_train_on_movielens_is_lesson_13(tmp_path, run):
+    code, out, err = run('train', '--out', tmp_path/'movies.zip', '--json')
+    res = json.loads(out)
+    assert code == 0 and res['seed'] == 42 and (res['train_ratings'], res['ratings']) == (80_000, 20_000)
+    assert res['rmse'] < 0.8216**0.5 and res['rmse_of_mean'] > 1.1 and res['bytes'] == (tmp_path/'movies.zip').stat().st_size
+    assert 'valid_loss' in err and 'valid_loss' not in out
+    learn = load_learner(tmp_path/'movies.zip')
+    assert learn.model.y_range == (0, 5.5)
+    code, out, err = run('evaluate', '--model', tmp_path/'movies.zip', '--json')
+    assert {k: json.loads(out)[k] for k in ('rmse', 'mae', 'ratings')} == {k: res[k] for k in ('rmse', 'mae', 'ratings')}
+    code, out, err = run('recommend', '--model', tmp_path/'movies.zip', '--user', '196', '-n', '10', '--json')
+    titles = [o['title'] for o in json.loads(out)]
+    seen = set(load_ratings().query('user == 196').title)
+    assert code == 0 and len(set(titles)) == 10 and not seen & set(titles)
+    code, out, err = run('similar', '--model', tmp_path/'movies.zip', '--item', 'Star Wars (1977)')
+    assert code == 0 and 'Empire Strikes Back, The (1980)' in out
+    failed(run('similar', '--model', tmp_path/'movies.zip', '--item', 'Star Warts (1977)'), 'Star Wars (1977)')
+
+def test_csv_with_named_columns(folder, tmp_path, run):
+    df = pd.read_csv(folder/'ratings.csv')[['stars', 'what', 'who']]
+    for sep, shown in ((';', ';'), ('\t', r'\t')):
+        df.to_csv(tmp_path/'mine.csv', sep=sep, index=False)
+        code, out, err = run('evaluate', '--csv', tmp_path/'mine.csv', '--sep', shown, '--user', 'who', '--item', 'what', '--rating', 'stars', '--epochs', 1, '--json')
+        assert code == 0 and json.loads(out)['ratings'] == 120
+
+def test_evaluate_a_model_on_new_ratings(folder, tmp_path, run):
+    df = pd.read_csv(folder/'ratings.csv').head(50)
+    df.loc[0, 'what'] = 'film unheard of'
+    df.set_axis(['a', 'b', 'c'], axis=1).to_csv(tmp_path/'new.csv', index=False)
+    code, out, err = run('evaluate', '--model', folder/'model.zip', '--csv', tmp_path/'new.csv', '--user', 'a', '--item', 'b', '--rating', 'c', '--json')
+    learn = load_learner(folder/'model.zip')
+    right = rmse(*learn.get_preds(dl=learn.dls.test_dl(df)))
+    assert code == 0 and json.loads(out)['rmse'] == pytest.approx(right.item()) and json.loads(out)['unknown'] == 1
+
+def test_same_seed_same_numbers(folder, run):
+    args = ('evaluate', '--csv', folder/'ratings.csv', '--epochs', 1, '--json', '--seed')
+    first, second, other = (json.loads(run(*args, o)[1]) for o in (3, 3, 4))
+    assert first == second and first['rmse'] != other['rmse']
+
+def test_recommend(folder, tmp_path, run):
+    learn = load_learner(folder/'model.zip')
+    code, out, err = run('recommend', '--model', folder/'model.zip', '--user', '7', '-n', 4, '--json')
+    assert code == 0 and [o['what'] for o in json.loads(out)] == recommend(learn, 7, n=4).what.tolist()
+    rated = {'film 1': 5, 'film 2': 1, 'film 99': 3}
+    (tmp_path/'rated.json').write_text(json.dumps(rated))
+    code, out, err = run('recommend', '--model', folder/'model.zip', '--rated', tmp_path/'rated.json', '-n', 3, '--min-ratings', 0, '--json')
+    assert code == 0 and 'film 99' in err and err.count('\n') == 1
+    found = [o['what'] for o in json.loads(out)]
+    assert len(found) == 3 and not set(found) & set(rated)
+    code, out, err = run('recommend', '--model', folder/'model.zip', '--user', '7')
+    assert code == 0 and out.split()[:2] == ['rank', 'what']
+
+def test_model_without_rows(folder, tmp_path, run):
+    assert run('train', '--csv', folder/'ratings.csv', '--epochs', 1, '--out', tmp_path/'it.zip', '--without-rows')[0] == 0
+    assert run('recommend', '--model', tmp_path/'it.zip', '--user', '7')[0] == 0
+    failed(run('evaluate', '--model', tmp_path/'it.zip'), 'without ratings', '--csv')
+
+def test_errors_are_one_line(folder, tmp_path, run):
+    model = folder/'model.zip'
+    (tmp_path/'bad.zip').write_bytes(model.read_bytes()[:-100])
+    (tmp_path/'bad.json').write_text('{"film 1": ')
+    (tmp_path/'list.json').write_text('[1, 2]')
+    (tmp_path/'high.json').write_text('{"film 1": 50}')
+    (tmp_path/'text.json').write_text('{"film 1": "good"}')
+    (tmp_path/'empty.csv').touch()
+    (tmp_path/'latin.csv').write_bytes('who,what,stars\n1,Amélie,4\n'.encode('latin-1'))
+    failed(run('recommend', '--model', tmp_path/'bad.zip', '--user', 1), 'bad.zip is truncated or altered')
+    failed(run('recommend', '--model', tmp_path/'nowhere.zip', '--user', 1), 'nowhere.zip')
+    failed(run('recommend', '--model', tmp_path, '--user', 1), str(tmp_path))
+    failed(run('recommend', '--model', model, '--user', 99), "who '99' is not in the model", 'Close to it')
+    failed(run('recommend', '--model', model, '--rated', tmp_path/'bad.json'), 'bad.json is no JSON')
+    failed(run('recommend', '--model', model, '--rated', tmp_path/'list.json'), 'list.json holds a list')
+    failed(run('recommend', '--model', model, '--rated', tmp_path/'nowhere.json'), 'nowhere.json')
+    failed(run('recommend', '--model', model, '--rated', tmp_path/'high.json'), '50')
+    failed(run('recommend', '--model', model, '--rated', tmp_path/'text.json'), 'good')
+    failed(run('similar', '--model', model, '--item', 'fim 1'), 'film 1')
+    failed(run('train', '--csv', tmp_path/'nowhere.csv', '--out', tmp_path/'it.zip'), 'nowhere.csv')
+    failed(run('train', '--csv', tmp_path/'empty.csv', '--out', tmp_path/'it.zip'), 'empty.csv')
+    failed(run('train', '--csv', tmp_path/'latin.csv', '--out', tmp_path/'it.zip'), 'latin.csv')
+    failed(run('train', '--csv', folder/'ratings.csv', '--item', 'film', '--out', tmp_path/'it.zip'), "'film' is missing", 'who', '--item')
+    failed(run('train', '--csv', folder/'ratings.csv', '--valid-pct', 2, '--out', tmp_path/'it.zip'), 'valid_pct=2')
+    failed(run('train', '--out', tmp_path/'nowhere'/'it.zip'), 'nowhere')
+    assert not (tmp_path/'it.zip').exists()
+
+def test_unexpected_errors_are_one_line_too(folder, run, monkeypatch):
+    monkeypatch.setattr(cli, '_known', lambda *args: 1 / 0)
+    failed(run('similar', '--model', folder/'model.zip', '--item', 'film 1'), 'ZeroDivisionError')
+
+def test_breaking_off(run, monkeypatch):
+    def stop(args): raise KeyboardInterrupt
+    monkeypatch.setattr(cli, '_train', stop)
+    code, out, err = run('evaluate')
+    assert code == 130 and 'Traceback' not in err
+
+@pytest.mark.skipif(os.name != 'posix', reason='a shell with head')
+def test_reader_who_stops_reading(folder):
+    command = f'{sys.executable} -m collab_course.cli recommend --model {folder/"model.zip"} --user 7 | head -1; echo ${{PIPESTATUS[0]}}'
+    done = subprocess.run(['bash', '-c', command], capture_output=True, text=True)
+    assert done.stdout.split()[0] == 'rank' and done.stderr == '' and done.stdout.split()[-1] == '0'
+
+def test_lab(tmp_path, run, monkeypatch):
+    failed(run('lab', tmp_path), 'no lessons in', 'git clone')
+    (tmp_path/'01_data.ipynb').touch()
+    monkeypatch.setattr(cli, 'find_spec', lambda name: None)
+    failed(run('lab', tmp_path), 'pip install jupyterlab')
+    called = []
+    monkeypatch.setattr(cli, 'find_spec', lambda name: True)
+    monkeypatch.setattr(cli.subprocess, 'run', lambda args: called.append(args) or subprocess.CompletedProcess(args, 0))
+    assert run('lab', tmp_path)[0] == 0 and called == [[sys.executable, '-m', 'jupyterlab', str(tmp_path)]]

@@ -1,0 +1,151 @@
+"""The fast paths of training do what the plain ones do. No clock here: `make bench` measures."""
+import copy
+
+import pytest
+
+from collab_course.all import *
+from collab_course.learner import FusedAdamW
+
+TorchAdam = partial(torch.optim.AdamW, betas=(0.9, 0.99), eps=1e-5, fused=True)
+
+class Plain(EmbeddingDotBias):
+    "The same model with a `forward` of its own, so that its gradient is autograd's"
+    def forward(self, x): return EmbeddingDotBias.forward(self, x)
+
+def learner(dls, cls=EmbeddingDotBias, seed=0, y_range=(0, 5.5), **kwargs):
+    set_seed(seed)
+    return Learner(dls, cls.from_classes(50, dls.classes, y_range=y_range), **kwargs)
+
+class FirstSteps(Callback):
+    "Ends training after `n` steps"
+    def __init__(self, n): self.n = n
+    def after_batch(self):
+        if self.learn.iter + 1 == self.n: raise CancelFitException
+
+def losses(learn, n=100, **kwargs):
+    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(1, 5e-3, wd=0.1, cbs=FirstSteps(n), **kwargs)
+    return learn.recorder.losses
+
+def takes_shortcut(learn): return learn._closed_form() is not None
+
+@pytest.mark.parametrize('y_range', [(0, 5.5), (0.5, 5.5), None])
+def test_gradient_is_autograds(dls, y_range):
+    fast, plain = (learner(dls, cls, y_range=y_range) for cls in (EmbeddingDotBias, Plain))
+    assert takes_shortcut(fast) and not takes_shortcut(plain)
+    gradient = fast._closed_form()
+    for (x, y), _ in zip(dls.train, range(3)): # later batches meet the rows that earlier ones filled
+        plain.model.zero_grad()
+        assert gradient(x, y).item() == pytest.approx(plain._autograd(x, y).item(), abs=1e-5)
+        for a, b in zip(fast.model.parameters(), plain.model.parameters()):
+            assert (a.grad - b.grad).abs().max() < 1e-6
+
+@pytest.mark.parametrize('y_range', [(0, 5.5), None])
+@pytest.mark.parametrize('seed', [42, 0, 7])
+def test_losses_of_100_steps_agree(dls, y_range, seed):
+    fast = losses(learner(dls, seed=seed, y_range=y_range))
+    plain = losses(learner(dls, Plain, seed=seed, y_range=y_range, opt_func=TorchAdam))
+    assert len(fast) == 100 and np.abs(np.subtract(fast, plain)).max() < 1e-5
+
+@pytest.mark.parametrize('make', [lambda dls: DotProductBias(944, 1665, 50), lambda dls: EmbeddingNN(get_emb_sz(dls), [20], y_range=(0, 5.5))],
+                         ids=['dot product', 'network'])
+def test_any_module_takes_the_same_steps_as_with_torchs_adamw(dls, make):
+    runs = []
+    for opt_func in (Adam, TorchAdam):
+        set_seed(0)
+        runs.append(losses(Learner(dls, make(dls), opt_func=opt_func)))
+    assert np.abs(np.subtract(*runs)).max() < 1e-5
+
+def test_shortcut_is_left_where_it_would_not_hold(dls):
+    def frozen(l): l.model.u_bias.weight.requires_grad_(False)
+    def shared(l): l.model.i_bias = l.model.u_bias
+    def other_lookup(l): l.model.i_bias = nn.Embedding(1665, 1, max_norm=1.)
+    def listened_to(l): l.model.u_weight.register_forward_hook(lambda *args: None)
+    def watched(l): l.model.u_weight.weight.register_hook(lambda g: g)
+    def other_loss(l): l.loss_func = nn.L1Loss()
+    def summed(l): l.loss_func = MSELossFlat(reduction='sum')
+    def own_forward(l): l.model.forward = lambda x: l.model.u_bias(x[:, 0])
+    assert takes_shortcut(learner(dls))
+    for change in (frozen, shared, other_lookup, listened_to, watched, other_loss, summed, own_forward):
+        learn = learner(dls)
+        change(learn)
+        assert not takes_shortcut(learn), change.__name__
+
+def test_callbacks_may_change_gradients_and_fill_what_the_batch_left_empty(dls):
+    "What one step leaves in a gradient must not leak into the next"
+    gradient, model = (learn := learner(dls))._closed_form(), learn.model
+    (x, y), (x2, y2) = [b for b, _ in zip(dls.train, range(2))]
+    gradient(x, y)
+    model.u_weight.weight.grad.fill_(1.)
+    gradient(x2, y2)
+    learn.model.zero_grad()
+    fresh = learner(dls)
+    fresh._closed_form()(x2, y2)
+    gradient(x2, y2)
+    for a, b in zip(model.parameters(), fresh.model.parameters()): assert torch.equal(a.grad, b.grad)
+
+def tiny():
+    torch.manual_seed(0)
+    return [nn.Parameter(torch.randn(5, 3)), nn.Parameter(torch.randn(4))]
+
+def steps(opt, ps, n=10, missing=(), seed=0):
+    "Take `n` steps; at those in `missing` the second parameter has no gradient"
+    g = torch.Generator().manual_seed(seed)
+    for t in range(n):
+        for p in ps: p.grad = torch.randn(p.shape, generator=g)
+        if t in missing: ps[1].grad = None
+        opt.step()
+    return ps
+
+def same(a, b): assert all(torch.equal(p, q) for p, q in zip(a, b))
+
+@pytest.mark.parametrize('kwargs', [{}, {'amsgrad': True}, {'maximize': True}, {'fused': False}, {'weight_decay': 0}], ids=str)
+@pytest.mark.parametrize('missing', [(), (0, 1, 2), (5,)], ids=str)
+def test_fused_adamw_is_torchs(kwargs, missing):
+    kwargs = {'fused': True, 'lr': 0.1, **kwargs}
+    ours, theirs = tiny(), tiny()
+    same(steps(FusedAdamW(ours, **kwargs), ours, missing=missing), steps(torch.optim.AdamW(theirs, **kwargs), theirs, missing=missing))
+
+def test_fused_adamw_goes_on_after_load_copy_and_new_group():
+    ours, theirs = tiny(), tiny()
+    a, b = FusedAdamW(ours[:1], lr=0.1, fused=True), torch.optim.AdamW(theirs[:1], lr=0.1, fused=True)
+    for opt, ps in ((a, ours), (b, theirs)):
+        steps(opt, ps)
+        opt.add_param_group({'params': ps[1:]})
+        steps(opt, ps)
+        opt.load_state_dict(copy.deepcopy(opt.state_dict()))
+        steps(opt, ps)
+    same(ours, theirs)
+    assert str(a.state_dict()) == str(b.state_dict())
+
+def test_without_the_kernel_it_is_torchs(monkeypatch):
+    ours, theirs = tiny(), tiny()
+    monkeypatch.delattr(torch, '_fused_adamw_')
+    opt = FusedAdamW(ours, lr=0.1, foreach=False)
+    same(steps(opt, ours), steps(torch.optim.AdamW(theirs, lr=0.1, foreach=False), theirs))
+    assert opt._lists is None
+
+def test_zero_grad_both_ways():
+    ps = tiny()
+    opt = FusedAdamW(ps, lr=0.1, fused=True)
+    steps(opt, ps)
+    opt.zero_grad(set_to_none=False)
+    assert all((p.grad == 0).all() for p in ps)
+    opt.zero_grad()
+    assert all(p.grad is None for p in ps)
+
+def test_hooks_on_steps_are_refused():
+    opt = FusedAdamW(tiny(), lr=0.1, fused=True)
+    for register in (opt.register_step_pre_hook, opt.register_step_post_hook):
+        with pytest.raises(NotImplementedError, match='Callback'): register(lambda *args: None)
+
+def test_closure():
+    ps = tiny()
+    opt = FusedAdamW(ps, lr=0.1, fused=True)
+    def closure():
+        opt.zero_grad()
+        loss = sum(p.square().sum() for p in ps)
+        loss.backward()
+        return loss
+    first = opt.step(closure).item()
+    for _ in range(5): last = opt.step(closure).item()
+    assert last < first
