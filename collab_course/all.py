@@ -27,5 +27,7 @@ from .interpretation import *
 from .neural_net import *
 from .collab import *
 from .recommendation import *
+from .evaluation import *
+from .ranking import *
 from .persistence import *
 from .exercises import *

@@ -92,7 +92,7 @@ def make_ratings(
         ratings[i:i + 2**20] = np.clip(np.round(stars * 2) / 2, 1, 5)
     return pd.DataFrame({'user': users.astype(np.int32) + 1, 'item': items.astype(np.int32) + 1, 'rating': ratings})
 
-# %% ../nbs/01_data.ipynb #36308af0
+# %% ../nbs/01_data.ipynb #4a9a1703
 class URLs:
     "Addresses of data sets, under fastai's names."
     ML_100k = 'https://files.grouplens.org/datasets/movielens/ml-100k.zip'
@@ -104,7 +104,7 @@ SHA256 = {'u.data': '06416e597f82b7342361e41163890c81036900f418ad91315590814211d
 def check_files(folder):
     "Raise `ValueError` unless `folder` holds MovieLens 100K's three main files, byte for byte as GroupLens ships them"
     for name, digest in SHA256.items():
-        file, shown = folder/name, f'{folder.name}/{name}'
+        file, shown = folder/name, Path(folder.name)/name
         if not file.is_file(): raise ValueError(f'{shown} is missing')
         found = hashlib.sha256(file.read_bytes()).hexdigest()
         if found != digest: raise ValueError(f'{shown} is truncated or altered: SHA-256 {found[:12]}..., expected {digest[:12]}...')

@@ -3,7 +3,7 @@
 # %% auto #0
 __all__ = ['exercise', 'check', 'off_by']
 
-# %% ../nbs/exercises.ipynb #237d8ee7
+# %% ../nbs/exercises.ipynb #734c48b4
 from functools import cache
 
 import numpy as np, pandas as pd, torch
@@ -16,6 +16,7 @@ from .bias import DotProductBias
 from .collab import EmbeddingDotBias, collab_learner
 from .data import planted_factors
 from .dot_product import DotProduct
+from .evaluation import Biases, GlobalMean, last_split, list_metrics, user_split
 from .layers import Embedding, sigmoid_range
 from .layers import sigmoid_range
 from .learner import Adam, Callback, CancelFitException, Learner
@@ -24,6 +25,7 @@ from .learner import one_cycle
 from .neural_net import emb_sz_rule
 from .parameters import DotProductParams
 from .persistence import pack
+from .ranking import bpr_loss
 from pathlib import Path
 import tempfile
 
@@ -518,6 +520,88 @@ def _14_3(answer):
         if got not in spread.index: return f'{got!r} is no item'
         if pd.isna(spread[got]): return f'{got!r} has fewer than {least} ratings'
         if spread[got] < spread.max() - 1e-4: return f'predictions differ more on another item than on {got!r}'
+
+# %% ../nbs/exercises.ipynb #7a841093
+@exercise('15.1')
+def _15_1(answer):
+    scores, relevant = torch.arange(6., 0, -1)[None], torch.tensor([[0, 1, 0, 0, 1, 1]]).bool()
+    return off_by(answer, list_metrics(scores, relevant, 5)['ndcg'].item(), tol=5e-4, what='your NDCG')
+
+# %% ../nbs/exercises.ipynb #26d7a526
+@exercise('15.2')
+def _15_2(answer):
+    if not callable(answer): return 'it is no function of ratings'
+    rng = np.random.default_rng()
+    for index in (range(300), rng.permutation(300) + 5):
+        df = pd.DataFrame({'user': rng.integers(0, 12, 300), 'timestamp': rng.integers(0, 60, 300), 'rating': 3.}, index=index)
+        right = []
+        for user in df.user.unique():
+            rows = np.flatnonzero(df.user == user)
+            rows = rows[np.argsort(df.timestamp.to_numpy()[rows], kind='stable')]
+            right += rows[len(rows) - len(rows) // 4:].tolist()
+        got = sorted(np.asarray(answer(df.copy())).tolist())
+        if len(got) != len(right): return f'it picks {len(got)} rows of a made-up table where there are {len(right)}'
+        if got != sorted(right): return f'{len(set(got) - set(right))} of the {len(right)} rows it picks are not among the latest quarter of their user (positions, not labels)'
+
+# %% ../nbs/exercises.ipynb #aa6d6897
+@exercise('15.3')
+def _15_3(answer):
+    if not callable(answer): return 'it is no function of a model and dls'
+    df = make_ratings(40, 30, 600, seed=5)
+    dls = CollabDataLoaders.from_df(df, seed=int(np.random.randint(1000)), bs=32, val_bs=50)
+    for model in (GlobalMean(dls), Biases(dls)):
+        x, y = dls.valid.x.long(), dls.valid.y.flatten()
+        right = pd.Series(((model(x) - y)**2).numpy()).groupby(x[:, 0].numpy()).mean().pow(0.5).mean()
+        got = answer(model, dls)
+        if not isinstance(got, dict) or 'user_rmse' not in got: return "it returns no dict with 'user_rmse'"
+        if off := off_by(got['user_rmse'], right, tol=1e-4, what='user_rmse'): return off
+
+# %% ../nbs/exercises.ipynb #4825efa0
+@exercise('16.1')
+def _16_1(answer):
+    return off_by(answer, (944 + 1665) * 51 * (80_000 // 64), tol=0.5)
+
+# %% ../nbs/exercises.ipynb #40fbf555
+@exercise('16.2')
+def _16_2(answer):
+    for n, k, width, seed in ((4, 6, 2, 0), (50, 200, 3, 1), (5, 1, 1, 2)):
+        gen = torch.Generator().manual_seed(seed)
+        rows, parts = torch.randint(n, (k,), generator=gen), torch.randn(k, width, generator=gen)
+        right = torch.stack([parts[rows == row].sum(0) for row in range(n)])
+        off = off_by(answer(rows.clone(), parts.clone(), n), right, tol=1e-4, what='your gradient')
+        if off: return off
+
+# %% ../nbs/exercises.ipynb #032a2bf9
+@exercise('16.3')
+def _16_3(answer):
+    for n, seed in ((1, 0), (64, 1)):
+        gen = torch.Generator().manual_seed(seed)
+        u, i, r = torch.randn(n, 5, generator=gen), torch.randn(n, 5, generator=gen), torch.randn(n, generator=gen) * 3
+        a, b = u.clone().requires_grad_(), i.clone().requires_grad_()
+        ((a * b).sum(1) - r).abs().mean().backward()
+        for mine, right, what in zip(answer(u, i, r), (a.grad, b.grad), ('your gradient for u', 'your gradient for i')):
+            off = off_by(mine, right, tol=1e-5, what=what)
+            if off: return off
+
+# %% ../nbs/exercises.ipynb #88526314
+@exercise('17.1')
+def _17_1(answer): return off_by(answer, bpr_loss(torch.tensor([2., 0.5]), torch.tensor([1., 0.])), tol=5e-4, what='your loss')
+
+# %% ../nbs/exercises.ipynb #c0a371ff
+@exercise('17.2')
+def _17_2(answer):
+    n = _ratings().user.value_counts()
+    return off_by(answer, (n * n).sum() / n.sum() / _ratings().movie.nunique(), tol=1e-3, what='your share')
+
+# %% ../nbs/exercises.ipynb #4e12cb3a
+@exercise('17.3')
+def _17_3(answer):
+    if not callable(answer): return 'it is no function of scores and liked'
+    for n in (5, 60):
+        scores, liked = torch.randint(0, 8, (n,)).float(), torch.rand(n) < 0.3
+        liked[0], liked[1] = True, False
+        pairs = [1. if a > b else 0.5 if a == b else 0. for a in scores[liked].tolist() for b in scores[~liked].tolist()]
+        if off := off_by(float(answer(scores, liked)), np.mean(pairs), tol=1e-4, what=f'the share for {n} items, some of them tied,'): return off
 
 # %% ../nbs/exercises.ipynb #109ca742
 @exercise('18.1')
