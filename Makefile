@@ -20,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 10), 'collab_course needs Python 3.10 or later'"
 	$(PYTHON) -m venv .venv
 	@echo "Installing the package and its tools into .venv (a few minutes the first time)"
-	$(BIN)/python -m pip install --retries 1 -c constraints.txt --extra-index-url $(TORCH_INDEX) torch
+	$(BIN)/python -m pip install --no-deps --retries 0 -c constraints.txt --extra-index-url $(TORCH_INDEX) torch
 	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
 	touch $@
 
@@ -40,7 +40,7 @@ site: .venv/installed
 # The lessons run on the built wheel and what it asks for, in an environment without the tools, as on Colab.
 build/wheel/installed: settings.ini setup.py constraints.txt
 	$(PYTHON) -m venv build/wheel
-	build/wheel/bin/python -m pip install $(QUIET) --retries 1 -c constraints.txt --extra-index-url $(TORCH_INDEX) torch
+	build/wheel/bin/python -m pip install $(QUIET) --no-deps --retries 0 -c constraints.txt --extra-index-url $(TORCH_INDEX) torch
 	touch $@
 
 wheel: .venv/installed build/wheel/installed
