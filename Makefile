@@ -53,7 +53,7 @@ wheel: .venv/installed build/wheel/installed
 test: data wheel site
 	$(BIN)/python .ci/in_step.py
 	build/wheel/bin/python .ci/lessons.py
-	$(BIN)/python -m pytest -q tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests
 
 test-matrix:
 	$(PYTHON) .ci/matrix.py

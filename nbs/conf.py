@@ -35,6 +35,7 @@ myst_enable_extensions = ['dollarmath']
 python_maximum_signature_line_length = 80
 autodoc_member_order = 'bysource'
 autodoc_typehints = 'none'
+autodoc_inherit_docstrings = False
 
 def read_lesson(text):
     "A notebook as its page shows it: no directives, no plumbing, pictures with their alternative text"

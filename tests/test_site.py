@@ -55,7 +55,8 @@ def test_page(name, page, site):
         assert reply.ok, f'{name} links to {link.url}, which is not there'
         if link.fragment: assert f'id="{link.fragment}"' in reply.text(), f'{name} links to {link.url}#{link.fragment}, which is not there'
     text = page.inner_text('article')
-    for sign in ('$$', '\\frac', '\\sum', '#| ', '<details>'): assert sign not in text, f'{name} shows raw {sign}'
+    for sign in ('$$', '\\frac', '\\sum', '<details>'): assert sign not in text, f'{name} shows raw {sign}'
+    assert not any('#| ' in o for o in page.locator('.cell_input').all_inner_texts()), f'{name} shows directives'
     page.set_viewport_size({'width': 400, 'height': 800})
     page.wait_for_timeout(100)
     assert page.evaluate('document.documentElement.scrollWidth') <= 400
