@@ -2,7 +2,7 @@
 
 Each job imports what it needs only, since it runs in the environment of one library. SPLIT is an .npz file with the arrays
 `train` and `valid` of MovieLens 100K: user, item (numbers for titles) and rating, a row a rating."""
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
 
 EPOCHS = 1, 2, 3, 5 # every library trains from scratch for so many epochs, one fit after the other
@@ -116,6 +116,10 @@ def surprise(data, kind):
         res.append({'epochs': n, 'seconds': seconds, 'rmse': rmse_of(np.array([o.est for o in algo.test(test)]), data['valid'][:, 2])})
     return res
 
+def now(key):
+    "MB of this process: VmRSS, or its peak, VmHWM. (getrusage counts in what the parent held when it forked.)"
+    return next(int(o.split()[1]) / 1024 for o in Path('/proc/self/status').read_text().splitlines() if o.startswith(key))
+
 def imports(names):
     "Seconds to import `names`, which nothing has imported yet"
     start = time.perf_counter()
@@ -144,7 +148,6 @@ def large(n, bs, threads):
     import torch
     torch.set_num_threads(threads)
     from collab_course.all import CollabDataLoaders, collab_learner, make_ratings, recommend, set_seed
-    def now(key): return next(int(o.split()[1]) / 1024 for o in Path('/proc/self/status').read_text().splitlines() if o.startswith(key))
     def timed(part, f):
         start = time.perf_counter()
         res = f()
@@ -177,6 +180,6 @@ def main(job, split, threads):
         data['all'] = np.concatenate([data['train'], data['valid']])
         out = {'course': lambda: course(data, threads, kind), 'fastai': lambda: fastai(data, threads, kind),
                'pytorch': lambda: pytorch(data, threads), 'surprise': lambda: surprise(data, kind)}[library]()
-    print(json.dumps({'out': out, 'peak_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+    print(json.dumps({'out': out, 'peak_mb': now('VmHWM')}))
 
 if __name__ == '__main__': main(*sys.argv[1:])

@@ -34,26 +34,26 @@ class EmbeddingDotBias(Module):
         res = dot + self.u_bias(users).squeeze(1) + self.i_bias(items).squeeze(1)
         return res if self.y_range is None else sigmoid_range(res, *self.y_range)
 
-# %% ../nbs/13_collab_learner.ipynb #018d4b5b
+# %% ../nbs/13_collab_learner.ipynb #37cc8d04
 @torch.inference_mode()
-def _mse_gradient(ps, flat, grads, y_range, x, y):
-    "Mean squared error of a batch; its gradient goes into `grads`, which are parts of `flat`, and they to the parameters `ps`"
-    u_weight, i_weight, u_bias, i_bias = ps
-    users, items = x.unbind(1)
+def _mse_gradient(ps, tables, grads, flat, y_range, x, y):
+    "Mean squared error of a batch; its gradient goes into `grads`, which are parts of `flat`, and with them to the parameters `ps`"
+    (u_weight, i_weight, u_bias, i_bias), (users, items) = tables, x.unbind(1)
     u, i = u_weight.index_select(0, users), i_weight.index_select(0, items)
-    pred = (u * i).sum(1, keepdim=True).add_(u_bias.index_select(0, users)).add_(i_bias.index_select(0, items))
+    pred = (u * i).sum(1).add_(u_bias.index_select(0, users)).add_(i_bias.index_select(0, items))
     slope = 2 / len(x)
     if y_range is not None:
         s, (lo, hi) = pred.sigmoid_(), y_range
-        pred, slope = s * (hi - lo) + lo, (s - s * s).mul_(slope * (hi - lo))
-    err = pred.sub_(y)
+        pred, slope = s * (hi - lo) + lo, torch.addcmul(s, s, s, value=-1).mul_(slope * (hi - lo))
+    err = pred.sub_(y.reshape(-1))
     g = err * slope
+    col = g.unsqueeze(1)
     flat.zero_()
-    for grad, rows, part in zip(grads, (users, items, users, items), (i.mul_(g), u.mul_(g), g, g)): grad.index_add_(0, rows, part)
-    for p, grad in zip(ps, grads): p.grad = grad
-    return err.square().mean()
+    for grad, rows, part in zip(grads, (users, items, users, items), (i.mul_(col), u.mul_(col), g, g)): grad.index_add_(0, rows, part)
+    for p, grad in ps: p.grad = grad
+    return err.dot(err).mul_(1 / len(x))
 
-# %% ../nbs/13_collab_learner.ipynb #6f2d23df
+# %% ../nbs/13_collab_learner.ipynb #b7bda3f6
 @patch
 def mse_gradient(self:EmbeddingDotBias):
     """A function of a batch that returns the mean squared error and puts its gradient, within 1e-6 of autograd's, into each
@@ -63,7 +63,9 @@ def mse_gradient(self:EmbeddingDotBias):
     ps = [o.weight for o in lookups]
     if not all(p.requires_grad for p in ps) or len(set(ps)) < 4 or len({(p.dtype, p.device) for p in ps}) > 1: return
     flat, sizes = ps[0].new_zeros(sum(p.numel() for p in ps)), [p.numel() for p in ps]
-    return partial(_mse_gradient, ps, flat, [g.view_as(p) for g, p in zip(flat.split(sizes), ps)], self.y_range)
+    grads = [g.view_as(p) for g, p in zip(flat.split(sizes), ps)]
+    tables, sums = ([*os[:2], *(o.view(-1) for o in os[2:])] for os in ([p.detach() for p in ps], grads)) # biases as plain rows
+    return partial(_mse_gradient, list(zip(ps, grads)), tables, sums, flat, self.y_range)
 
 EmbeddingDotBias.mse_gradient.of = EmbeddingDotBias.forward
 

@@ -141,7 +141,7 @@ def _given_rows(n, valid_idx):
     if held.all(): raise ValueError(f'valid_idx holds all {n} rows and leaves nothing to train on.')
     return torch.from_numpy(np.flatnonzero(held == 0)), torch.from_numpy(valid.astype(np.int64))
 
-# %% ../nbs/03_dataloaders.ipynb #50c87908
+# %% ../nbs/03_dataloaders.ipynb #f246baad
 def _arrange(t, rows):
     "The two parts of `t`: its rows `rows[0]`, then `rows[1]`, which together are all. It is rearranged in place, to spare memory."
     sizes = [len(r) for r in rows]
@@ -149,6 +149,7 @@ def _arrange(t, rows):
         old = col.clone()
         for part, r in zip(col.split(sizes), rows):
             for new, chunk in zip(part.split(2**20), r.split(2**20)): new.copy_(old[chunk])
+        del old # before the next one is made
     return t.split(sizes)
 
 # %% ../nbs/03_dataloaders.ipynb #bf1cc323

@@ -41,7 +41,7 @@ def mae(pred, targ):
     "Mean absolute error, in stars"
     return (pred.flatten() - targ.flatten()).abs().mean()
 
-# %% ../nbs/06_learner.ipynb #e8de7c55
+# %% ../nbs/06_learner.ipynb #e7c989d1
 class FusedAdamW(torch.optim.AdamW):
     """`torch.optim.AdamW`, less the Python around its fused kernel: what the kernel takes is listed once, not at every step.
     A step that needs more, such as one where a gradient is missing, is torch's own."""
@@ -49,28 +49,34 @@ class FusedAdamW(torch.optim.AdamW):
     @torch.no_grad()
     def step(self, closure=None):
         grads = [[p.grad for p in g['params']] for g in self.param_groups]
-        if closure or not self._ready() or any(o is None for gs in grads for o in gs):
-            loss = super().step(closure)
-            self._lists, self._listed = self._for_kernel(), self.state
-            return loss
+        if closure or any(o is None for gs in grads for o in gs) or not self._ready(): return super().step(closure)
         for g, gs, (ps, avgs, sqrs, counts) in zip(self.param_groups, grads, self._lists):
             if not ps: continue
             torch._foreach_add_(counts, 1)
             torch._fused_adamw_(ps, gs, avgs, sqrs, [], counts, lr=g['lr'], beta1=g['betas'][0], beta2=g['betas'][1],
                                 weight_decay=g['weight_decay'], eps=g['eps'], amsgrad=False, maximize=g['maximize'])
     step.hooked = True # or torch wraps it in a profiler and hooks, at the cost of ten small operations a step
+    def add_param_group(self, group):
+        "Torch's own, without its wrapper that loads a compiler, which takes a second in every session"
+        add = torch.optim.AdamW.add_param_group
+        return getattr(add, '__wrapped__', add)(self, group)
 
 @patch
 def _ready(self:FusedAdamW):
-    "Are the lists there, and of this state and these groups? A gradient scaler that sits on the optimiser is torch's business"
-    return self._lists is not None and self._listed is self.state and len(self._lists) == len(self.param_groups) and not hasattr(self, 'grad_scale')
+    "Make the lists where there are none of this state and these groups. False where the kernel is not to be had or not enough"
+    if self._lists is None or self._listed is not self.state or len(self._lists) != len(self.param_groups):
+        self._lists, self._listed = self._for_kernel(), self.state
+    return self._lists is not None and not hasattr(self, 'grad_scale') # which a gradient scaler puts there
 
 @patch
 def _for_kernel(self:FusedAdamW):
-    "What torch's fused kernel takes, group by group; None where it is not to be had or not enough"
+    "What torch's fused kernel takes, group by group, or None"
     ps = [p for g in self.param_groups for p in g['params']]
-    if not hasattr(torch, '_fused_adamw_') or len({(p.device, p.dtype) for p in ps}) > 1 or any(p not in self.state for p in ps): return
-    if any(g['amsgrad'] or g['differentiable'] or not g['fused'] for g in self.param_groups): return
+    if not hasattr(torch, '_fused_adamw_') or any(g['amsgrad'] or g['differentiable'] or not g['fused'] for g in self.param_groups): return
+    if len({(p.device, p.dtype) for p in ps}) > 1 or any(not p.is_floating_point() or p.grad.is_sparse for p in ps): return
+    for p in ps:
+        if p not in self.state:
+            self.state[p] = {'step': torch.zeros((), device=p.device), 'exp_avg': torch.zeros_like(p), 'exp_avg_sq': torch.zeros_like(p)}
     return [(g['params'], *([self.state[p][o] for p in g['params']] for o in ('exp_avg', 'exp_avg_sq', 'step'))) for g in self.param_groups]
 
 # %% ../nbs/06_learner.ipynb #97cf502e

@@ -1,5 +1,5 @@
 """The fast paths of training do what the plain ones do. No clock here: `make bench` measures."""
-import copy
+import copy, subprocess, sys
 
 import pytest
 
@@ -132,6 +132,19 @@ def test_zero_grad_both_ways():
     assert all((p.grad == 0).all() for p in ps)
     opt.zero_grad()
     assert all(p.grad is None for p in ps)
+
+def test_no_compiler_is_loaded_to_train():
+    "torch.optim loads torch._dynamo at its first use, which takes about a second; a training does without"
+    code = ('import sys; from collab_course.all import *; '
+            'learn = collab_learner(CollabDataLoaders.from_df(make_ratings()), use_nn=True); learn.fit_one_cycle(1); assert "torch._dynamo" not in sys.modules')
+    subprocess.run([sys.executable, '-c', code], check=True)
+
+def test_sparse_gradients_are_refused_as_by_torch():
+    for cls in (FusedAdamW, torch.optim.AdamW):
+        table = nn.Embedding(5, 2, sparse=True)
+        opt = cls(table.parameters(), lr=0.1, fused=True)
+        table(tensor([1])).sum().backward()
+        with pytest.raises(RuntimeError, match='sparse'): opt.step()
 
 def test_hooks_on_steps_are_refused():
     opt = FusedAdamW(tiny(), lr=0.1, fused=True)
