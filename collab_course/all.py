@@ -25,6 +25,7 @@ from .bias import *
 from .parameters import *
 from .interpretation import *
 from .neural_net import *
+from .backprop import *
 from .collab import *
 from .recommendation import *
 from .evaluation import *

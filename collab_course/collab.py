@@ -3,7 +3,7 @@
 # %% auto #0
 __all__ = ['EmbeddingDotBias', 'collab_learner']
 
-# %% ../nbs/13_collab_learner.ipynb #0f1ffb4e
+# %% ../nbs/13_collab_learner.ipynb #4151695c
 from functools import partial
 from numbers import Real
 
@@ -14,7 +14,8 @@ from fastcore.meta import delegates
 from .dataloaders import DataLoaders
 from .layers import Embedding, Module, sigmoid_range
 from .learner import Learner
-from .neural_net import EmbeddingNN, get_emb_sz
+from .backprop import EmbeddingNN # which has its own way to the gradient
+from .neural_net import get_emb_sz
 
 # %% ../nbs/13_collab_learner.ipynb #4600cedf
 class EmbeddingDotBias(Module):

@@ -5,6 +5,7 @@ import pytest
 
 from collab_course.all import *
 from collab_course.learner import FusedAdamW
+from collab_course.neural_net import TabularModel
 
 TorchAdam = partial(torch.optim.AdamW, betas=(0.9, 0.99), eps=1e-5, fused=True)
 
@@ -162,3 +163,61 @@ def test_closure():
     first = opt.step(closure).item()
     for _ in range(5): last = opt.step(closure).item()
     assert last < first
+
+class PlainNN(EmbeddingNN):
+    "The same network with a `forward` of its own, so that its gradient is autograd's"
+    def forward(self, x): return TabularModel.forward(self, x)
+
+def network(dls, cls=EmbeddingNN, seed=0, y_range=(0, 5.5), layers=(100, 50), **kwargs):
+    set_seed(seed)
+    return Learner(dls, cls(get_emb_sz(dls), list(layers), y_range=y_range, **kwargs))
+
+NETWORKS = [{}, {'y_range': None}, {'use_bn': False}, {'layers': [10]}, {'layers': []}, {'layers': [30, 20, 10]}]
+
+@pytest.mark.parametrize('kwargs', NETWORKS, ids=str)
+def test_gradient_of_the_network_is_autograds(dls, kwargs):
+    fast, plain = (network(dls, cls, **kwargs) for cls in (EmbeddingNN, PlainNN))
+    assert takes_shortcut(fast) and not takes_shortcut(plain)
+    gradient = fast._closed_form()
+    for (x, y), _ in zip(dls.train, range(3)):
+        for learn in (fast, plain): learn.model.train().zero_grad()
+        assert gradient(x, y).item() == pytest.approx(plain._autograd(x, y).item(), abs=1e-5)
+        for (name, a), b in zip(fast.model.named_parameters(), plain.model.parameters()):
+            assert (a.grad - b.grad).abs().max() < 1e-6, name
+    for (name, a), b in zip(fast.model.named_buffers(), plain.model.buffers()): assert torch.allclose(a, b), name
+
+@pytest.mark.parametrize('kwargs', NETWORKS, ids=str)
+def test_losses_of_100_steps_of_the_network_agree(dls, kwargs):
+    assert np.abs(np.subtract(losses(network(dls, **kwargs)), losses(network(dls, PlainNN, **kwargs)))).max() < 1e-5
+
+def test_normalisation_that_a_callback_freezes_stays_frozen(dls):
+    class Freeze(Callback):
+        def before_epoch(self):
+            for m in self.learn.model.modules():
+                if isinstance(m, nn.BatchNorm1d): m.eval()
+        after_batch = before_epoch
+    runs = []
+    for cls in (EmbeddingNN, PlainNN):
+        learn = network(dls, cls)
+        with learn.no_bar(), learn.no_logging(): learn.fit(1, 1e-3, cbs=[Freeze(), FirstSteps(20)])
+        runs.append(learn.recorder.losses)
+        assert max(m.num_batches_tracked for m in learn.model.modules() if isinstance(m, nn.BatchNorm1d)) <= 1
+    assert np.abs(np.subtract(*runs)).max() < 1e-5
+
+def test_shortcut_of_the_network_is_left_where_it_would_not_hold(dls):
+    def frozen(m): m.layers[0].weight.requires_grad_(False)
+    def shared(m): m.layers[5].weight = m.layers[2].weight
+    def listened_to(m): m.layers[1].register_forward_hook(lambda *args: None)
+    def double(m): m.double()
+    def other_lookup(m): m.embeds[1] = nn.Embedding(1665, 102, max_norm=1.)
+    def other_activation(m): m.layers[1] = nn.GELU()
+    def no_averages(m): m.layers[2] = nn.BatchNorm1d(20, track_running_stats=False)
+    def own_forward(m): m.forward = lambda x: m.embeds[0](x[:, 0]).sum(1)
+    layers = [20, 20]
+    assert takes_shortcut(network(dls, layers=layers))
+    for change in (frozen, shared, listened_to, double, other_lookup, other_activation, no_averages, own_forward):
+        learn = network(dls, layers=layers)
+        change(learn.model)
+        assert not takes_shortcut(learn), change.__name__
+    for kwargs in ({'ps': 0.1}, {'embed_p': 0.1}, {'act_cls': nn.SiLU}):
+        assert not takes_shortcut(network(dls, layers=layers, **kwargs)), kwargs
