@@ -30,7 +30,26 @@ def page(chrome, site):
     yield page
     page.close()
 
+#: texts whose contrast with what is behind them is under WCAG's AA: 4.5, or 3 for large letters
+FAINT = r"""() => {
+  const parse = c => { const m = c.match(/[\d.]+/g).map(Number); return m.length < 4 ? [...m, 1] : m }
+  const over = (a, b) => [...a.slice(0, 3).map((o, i) => o * a[3] + b[i] * (1 - a[3])), 1]
+  const light = c => c.slice(0, 3).map(o => o / 255).map(o => o <= 0.04045 ? o / 12.92 : ((o + 0.055) / 1.055) ** 2.4)
+                      .reduce((sum, o, i) => sum + o * [0.2126, 0.7152, 0.0722][i], 0)
+  const behind = el => el ? over(parse(getComputedStyle(el).backgroundColor), behind(el.parentElement)) : [255, 255, 255, 1]
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = []
+  while (texts.nextNode()) {
+    const text = texts.currentNode.textContent.trim(), el = texts.currentNode.parentElement
+    if (!text || !el.checkVisibility({opacityProperty: true, visibilityProperty: true})) continue
+    const style = getComputedStyle(el), size = parseFloat(style.fontSize), back = behind(el)
+    const [a, b] = [over(parse(style.color), back), back].map(light).sort((a, b) => b - a), ratio = (a + 0.05) / (b + 0.05)
+    if (ratio < (size >= 24 || size >= 18.66 && style.fontWeight >= 700 ? 3 : 4.5)) found.push(`${text.slice(0, 40)}: ${ratio.toFixed(2)}`)
+  }
+  return found
+}"""
+
 LESSONS = sorted(o.stem for o in (ROOT/'nbs').glob('[0-9]*.ipynb'))
+PAGES = sorted(o.stem for o in (ROOT/'nbs').iterdir() if o.suffix in ('.ipynb', '.md'))
 
 def test_next_leads_from_the_first_page_to_the_last(page, site):
     page.goto(f'{site}/index.html')
@@ -41,10 +60,10 @@ def test_next_leads_from_the_first_page_to_the_last(page, site):
         assert not page.wrong
     assert all(o.startswith(site) for o in page.asked), 'the site asks a third party for something'
 
-@pytest.mark.parametrize('name', ['index', *LESSONS, 'cli', 'exercises', 'bad_input', 'api'])
+@pytest.mark.parametrize('name', PAGES)
 def test_page(name, page, site):
     "No broken image or link, an alternative text for each image, no raw formula, no sideways scrolling on a phone"
-    page.goto(f'{site}/{name}.html')
+    assert page.goto(f'{site}/{name}.html').ok
     images = page.eval_on_selector_all('img', 'all => all.map(o => [o.src, o.alt, o.complete && o.naturalWidth > 0 || o.loading == "lazy"])')
     assert all(alt for _, alt, _ in images), [src for src, alt, _ in images if not alt]
     assert all(ok for *_, ok in images), [src for src, _, ok in images if not ok]
@@ -61,3 +80,14 @@ def test_page(name, page, site):
     page.wait_for_timeout(100)
     assert page.evaluate('document.documentElement.scrollWidth') <= 400
     assert not page.wrong
+
+@pytest.mark.parametrize('theme', ['light', 'dark'])
+def test_contrast(theme, page, site):
+    "Every text of every page stands out from what is behind it; and the measure finds one that does not"
+    for name in PAGES:
+        assert page.goto(f'{site}/{name}.html').ok
+        page.evaluate(f'document.documentElement.dataset.theme = "{theme}"')
+        page.add_style_tag(content='* { transition: none !important }')
+        assert not page.evaluate(FAINT), name
+    page.add_style_tag(content='article p { color: #777 !important; background: #888 !important }')
+    assert page.evaluate(FAINT)
