@@ -161,7 +161,7 @@ def _command(commands, run, example, *add):
     for o in add: o(p)
     return p
 
-# %% ../nbs/cli.ipynb #c7df6278
+# %% ../nbs/cli.ipynb #afd5fc05
 def parser():
     "The parser of the whole command line"
     p = argparse.ArgumentParser(prog='collab_course', description='Collaborative filtering: fetch ratings, train, evaluate, recommend.',
@@ -171,7 +171,7 @@ def parser():
     o = _command(commands, data, 'data')
     o.add_argument('--path', type=Path, help='folder or zip with MovieLens 100K that you have already')
     o.add_argument('--force', action='store_true', help='fetch it again')
-    o = _command(commands, train, 'train --csv ratings.csv --user who --item what --rating stars --out model.zip', _add_ratings, _add_training)
+    o = _command(commands, train, 'train --csv ratings.csv --user reader --item book --rating stars --out model.zip', _add_ratings, _add_training)
     o.add_argument('--out', type=Path, required=True, help='the model file to write')
     o.add_argument('--without-rows', action='store_true', help='leave the ratings out of the file: smaller, but seen items cannot be left out')
     o = _command(commands, evaluate, 'evaluate --seed 1', _add_ratings, _add_training)

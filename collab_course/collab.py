@@ -3,7 +3,7 @@
 # %% auto #0
 __all__ = ['EmbeddingDotBias', 'collab_learner']
 
-# %% ../nbs/13_collab_learner.ipynb #4151695c
+# %% ../nbs/13_collab_learner.ipynb #1baf93f5
 from functools import partial
 from numbers import Real
 
@@ -13,8 +13,8 @@ from fastcore.meta import delegates
 
 from .dataloaders import DataLoaders
 from .layers import Embedding, Module, sigmoid_range
-from .learner import Learner
-from .backprop import EmbeddingNN # which has its own way to the gradient
+from .schedule import Learner # with fit_one_cycle and lr_find
+from .backprop import EmbeddingNN # with its own way to the gradient
 from .neural_net import get_emb_sz
 
 # %% ../nbs/13_collab_learner.ipynb #4600cedf

@@ -3,14 +3,25 @@
 # %% auto #0
 __all__ = ['crosstab', 'plot_crosstab', 'crosstab_params', 'crosstab_predict', 'crosstab_to_excel']
 
-# %% ../nbs/02_crosstab.ipynb #d45ba48a
+# %% ../nbs/02_crosstab.ipynb #fb58b6f0
 from pathlib import Path
 
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 
 from .data import check_counts
+from .spreadsheet import model_to_excel
 
-# %% ../nbs/02_crosstab.ipynb #ac9961ad
+# %% ../nbs/02_crosstab.ipynb #28f97233
+def _check_table(ratings, user_name, item_name, rating_name):
+    "Raise `ValueError` where a crosstab cannot be made of these columns"
+    columns = list(ratings.columns)
+    for name in (user_name, item_name, rating_name):
+        if columns.count(name) != 1:
+            raise ValueError(f'column {name!r} must be there once: the table has {columns}')
+    if not len(ratings): raise ValueError('the table of ratings has no rows')
+    if not pd.api.types.is_numeric_dtype(dtype := ratings[rating_name].dtype):
+        raise ValueError(f'column {rating_name!r} holds {dtype}, not numbers')
+
 def crosstab(
     ratings, # One row a rating
     n_users=15, # Rows of the table: the users with most ratings
@@ -18,17 +29,23 @@ def crosstab(
     user_name='user', # Column with the users
     item_name='title', # Column with the items
     rating_name='rating', # Column with the ratings
-) -> pd.DataFrame: # `n_users` x `n_items` ratings, busiest users and most rated items first; NaN where there is none
+) -> pd.DataFrame: # Busiest users and most rated items first; NaN where there is no rating
     "The busiest users against the most rated items. Raises `ValueError` on columns it cannot use."
     check_counts(n_users=n_users, n_items=n_items)
-    for name in (user_name, item_name, rating_name):
-        if list(ratings.columns).count(name) != 1: raise ValueError(f'column {name!r} must be there once: the table has {list(ratings.columns)}')
-    if not len(ratings): raise ValueError('the table of ratings has no rows')
-    if not pd.api.types.is_numeric_dtype(ratings[rating_name]): raise ValueError(f'column {rating_name!r} holds {ratings[rating_name].dtype}, not numbers')
-    users, items = (ratings[o].value_counts().index[:n] for o, n in ((user_name, n_users), (item_name, n_items)))
-    return ratings.pivot_table(rating_name, user_name, item_name).reindex(index=users, columns=items)
+    _check_table(ratings, user_name, item_name, rating_name)
+    users = ratings[user_name].value_counts().index[:n_users]
+    items = ratings[item_name].value_counts().index[:n_items]
+    table = ratings.pivot_table(rating_name, user_name, item_name)
+    return table.reindex(index=users, columns=items)
 
-# %% ../nbs/02_crosstab.ipynb #e0284c64
+# %% ../nbs/02_crosstab.ipynb #3b7b0a2e
+def _write_cells(ax, table, middle):
+    "Write each value into its cell, white on dark where it is under `middle`"
+    ax.grid(False)
+    for (row, col), val in np.ndenumerate(table.to_numpy()):
+        style = dict(ha='center', va='center', size=8, color='w' if val < middle else 'k')
+        if not np.isnan(val): ax.text(col, row, f'{val:.3g}', **style)
+
 def plot_crosstab(
     table, # Users by items, NaN where there is no rating
     title='', # Heading
@@ -36,31 +53,30 @@ def plot_crosstab(
     vmin=1, vmax=5, # Ratings at the two ends of the colours
 ):
     "Draw `table` as a heat map with each value in its cell, and its holes left white"
+    names = [o if len(o) <= 24 else o[:23] + '…' for o in map(str, table.columns)]
     ax = ax or plt.subplots(figsize=(0.4 * table.shape[1] + 2, 0.28 * table.shape[0] + 1.8))[1]
     ax.imshow(table, vmin=vmin, vmax=vmax, aspect='auto')
-    for (row, col), val in np.ndenumerate(table.to_numpy()):
-        if not np.isnan(val): ax.text(col, row, f'{val:.3g}', ha='center', va='center', size=8, color='w' if val < (vmin + vmax) / 2 else 'k')
-    ax.set_xticks(range(table.shape[1]), [o if len(o) <= 24 else o[:23] + '…' for o in map(str, table.columns)], rotation=45, ha='right', size=8)
-    ax.set_yticks(range(table.shape[0]), table.index, size=8)
+    _write_cells(ax, table, (vmin + vmax) / 2)
+    ax.set_xticks(range(len(names)), names, rotation=45, ha='right', size=8)
+    ax.set_yticks(range(len(table)), table.index, size=8)
     ax.set(title=title, ylabel=table.index.name)
-    ax.grid(False)
     return ax
 
-# %% ../nbs/02_crosstab.ipynb #76c504f2
+# %% ../nbs/02_crosstab.ipynb #e98d4e71
 def crosstab_params(
     n_users=15, # Rows of the table
     n_items=15, # Columns of the table
     n_factors=5, # Numbers that stand for a user or an item
     seed=42, # The same seed draws the same factors
     std=0.1, # Standard deviation of the random factors
-) -> dict: # Tensors 'bias', 'u_bias', 'i_bias', 'u_factors', 'i_factors', of dtype float32
+) -> dict: # Tensors 'bias', 'u_bias', 'i_bias', 'u_factors', 'i_factors'; float32
     "Random factors and zero biases for a table of ratings"
     check_counts(n_users=n_users, n_items=n_items)
     check_counts(0, n_factors=n_factors)
     g = torch.Generator().manual_seed(seed)
+    factors = lambda n: torch.randn(n, n_factors, generator=g) * std
     return dict(bias=torch.zeros(1), u_bias=torch.zeros(n_users), i_bias=torch.zeros(n_items),
-                u_factors=torch.randn(n_users, n_factors, generator=g) * std,
-                i_factors=torch.randn(n_items, n_factors, generator=g) * std)
+                u_factors=factors(n_users), i_factors=factors(n_items))
 
 # %% ../nbs/02_crosstab.ipynb #589dc770
 def crosstab_predict(
@@ -70,115 +86,7 @@ def crosstab_predict(
     interaction = params['u_factors'] @ params['i_factors'].T
     return params['bias'] + params['u_bias'][:, None] + params['i_bias'] + interaction
 
-# %% ../nbs/02_crosstab.ipynb #909df0ae
-def _arrays(params, n_users, n_items):
-    "`params` as arrays of float64; raises `ValueError` unless they fit a table of `n_users` x `n_items`"
-    arrays = {k: np.asarray(v.detach().cpu() if isinstance(v, torch.Tensor) else v, dtype=float) for k, v in params.items()}
-    n_factors = arrays['u_factors'].shape[-1] if 'u_factors' in arrays else 1
-    for name, want in crosstab_params(n_users, n_items, n_factors).items():
-        if name not in arrays: raise ValueError(f'params has no {name!r}: it has {list(arrays)}')
-        if arrays[name].shape != want.shape:
-            raise ValueError(f'params[{name!r}] has shape {arrays[name].shape}, the table asks for {tuple(want.shape)}')
-        if not np.isfinite(arrays[name]).all(): raise ValueError(f'params[{name!r}] holds a value that is no finite number')
-    return arrays
-
-# %% ../nbs/02_crosstab.ipynb #b9b09cfa
-_LABEL, _LEARNED, _GOAL, _HOLE, _FILLED = 'E4E9EE', 'FFF2CC', 'F8CBAD', 'D0D0D0', 'F4B183' # colours
-_BLUES = '5BA3D0', '92C3E1', 'C3DFEF', 'E3F0F8'
-
-def _put(sheet, top, left, rows, fmt='General', fill=None, label=False):
-    "Write `rows` from a cell on: numbers, formulas, or labels, which stay text even where they begin with '='"
-    from openpyxl.styles import Alignment, Font, PatternFill
-    for i, vals in enumerate(rows, top):
-        for j, val in enumerate(vals, left):
-            val = val.item() if hasattr(val, 'item') else val
-            cell = sheet.cell(i, j, str(val) if label and not isinstance(val, (int, float)) else val)
-            if label and isinstance(cell.value, str): cell.data_type = 's'
-            if label: cell.font, cell.alignment = Font(bold=True), Alignment('left', 'bottom', wrap_text=i == 1)
-            if fill: cell.fill = PatternFill('solid', start_color=fill)
-            cell.number_format = fmt
-
-# %% ../nbs/02_crosstab.ipynb #aa7bc93b
-def _dress(sheet, top, cells, hole, limits, widths):
-    "Bluer at each of the `limits`, colour `hole` where there is no rating; widths of columns; labels that stay in sight"
-    from openpyxl.formatting.rule import CellIsRule, FormulaRule
-    from openpyxl.styles import Font, PatternFill
-    from openpyxl.utils import get_column_letter
-    fill = lambda o: PatternFill('solid', start_color=o, end_color=o)
-    rules = [FormulaRule(['ISBLANK(Ratings!B2)'], stopIfTrue=True, fill=fill(hole), font=Font(bold=True))]
-    rules += [CellIsRule('greaterThanOrEqual', [str(o)], True, fill=fill(blue)) for o, blue in zip(limits, _BLUES)]
-    for rule in rules: sheet.conditional_formatting.add(cells, rule)
-    for i, width in enumerate(widths, 1): sheet.column_dimensions[get_column_letter(i)].width = width
-    sheet.row_dimensions[1].height = 62
-    sheet.freeze_panes = f'B{top}'
-
-# %% ../nbs/02_crosstab.ipynb #b681095e
-class _Layout:
-    "Where things stand in the sheets, and the formulas"
-    def __init__(self, n_users, n_items, k):
-        from openpyxl.utils import get_column_letter as letter
-        self.k, self.letter, self.top, self.left = k, letter, max(k + 4, 8), k + 4 # row and column of the first prediction
-        bottom, right = self.top + n_users - 1, letter(self.left + n_items - 1)
-        self.table = f'B2:{letter(n_items + 1)}{n_users + 1}'
-        self.predictions = f'{letter(self.left)}{self.top}:{right}{bottom}'
-        self.learned = '$B$5', f'$B${self.top}:${letter(2 + k)}${bottom}', f'${letter(self.left)}$2:${right}${2 + k}'
-        self.n_learned = 1 + (n_users + n_items) * (k + 1)
-    def prediction(self, i, j):
-        row, col = self.top + i, self.letter(self.left + j)
-        return f'=$B$5+$B{row}+{col}$2' + ''.join(f'+${self.letter(3 + f)}{row}*{col}${3 + f}' for f in range(self.k))
-    def error(self, i, j):
-        rating, pred = f'Ratings!{self.letter(2 + j)}{2 + i}', f'Model!{self.letter(self.left + j)}{self.top + i}'
-        return f'=IF(ISNUMBER({rating}),({rating}-{pred})^2,"")'
-
-# %% ../nbs/02_crosstab.ipynb #29950115
-def _table_sheet(sheet, table, at, cells, fmt, limits):
-    "Fill `sheet` with `cells` and the labels of `table`"
-    _put(sheet, 1, 1, [[table.index.name or 'user', *table.columns]], fill=_LABEL, label=True)
-    _put(sheet, 2, 1, [[o] for o in table.index], fill=_LABEL, label=True)
-    _put(sheet, 2, 2, cells, fmt)
-    _dress(sheet, 2, at.table, _HOLE, limits, [14] + [14] * table.shape[1])
-
-def _model_sheet(sheet, table, at, cells, p):
-    "Fill `sheet` with the RMSE, biases and factors `p`, and the predictions `cells`"
-    names = [f'factor {f + 1}' for f in range(at.k)]
-    _put(sheet, 2, 1, [['RMSE'], ['MSE'], ['ratings'], ['bias']], label=True)
-    _put(sheet, 2, 2, [['=SQRT(B3)']], '0.0000', _GOAL)
-    _put(sheet, 3, 2, [[f'=SUM(Errors!{at.table})/B4']], '0.0000')
-    _put(sheet, 4, 2, [[f'=COUNT(Ratings!{at.table})']])
-    _put(sheet, 5, 2, [p['bias']], '0.00', _LEARNED)
-    _put(sheet, 1, at.left, [table.columns], fill=_LABEL, label=True)
-    _put(sheet, 2, at.left - 1, [[o] for o in ('item bias', *names)], label=True)
-    _put(sheet, 2, at.left, [p['i_bias'], *p['i_factors'].T], '0.00', _LEARNED)
-    _put(sheet, at.top - 1, 1, [[table.index.name or 'user', 'user bias', *names]], fill=_LABEL, label=True)
-    _put(sheet, at.top, 1, [[o] for o in table.index], fill=_LABEL, label=True)
-    _put(sheet, at.top, 2, np.column_stack([p['u_bias'], p['u_factors']]), '0.00', _LEARNED)
-    _put(sheet, at.top, at.left, cells, '0.00')
-    _dress(sheet, at.top, at.predictions, _FILLED, (4.5, 3.5, 2.5, 1.5), [14] + [9] * (at.k + 1) + [14] * (table.shape[1] + 1))
-
-# %% ../nbs/02_crosstab.ipynb #3b160356
-_NOTE = '''Ratings from factors
-Sheet Ratings: the known ratings. Grey cells are holes. Type a rating into one and everything follows.
-Sheet Model: rating = bias + user bias + item bias + user factors x item factors. Yellow cells are the numbers to learn. \
-All predictions are formulas; orange ones fill a hole.
-Sheet Errors: the squared error of each known rating. Model!B2 is the root of their mean, the RMSE.
-Try it: change a yellow cell and watch the RMSE. Then let a solver change all {n}, starting from the sheet Model.
-Excel: File, Options, Add-ins, Go, tick Solver Add-in. Then Data, Solver. Objective $B$2, Min. Variable cells {excel}. \
-Untick Make Unconstrained Variables Non-Negative. Method GRG Nonlinear. Excel's own solver takes at most 200 cells.
-LibreOffice: Tools, Solver. Target cell $B$2, Minimum. Changing cells {libre} (with commas, where your formulas use commas). \
-Limiting conditions: 0 to 5 for $B$5, -2 to 2 for the other two ranges. Options: a non-linear engine: Swarm with algorithm 1 \
-(particle swarm), or DEPS, which needs Java. They guess, so give them minutes.'''
-
-def _note_sheet(sheet, at):
-    "Fill `sheet` with how to use the file"
-    from openpyxl.styles import Alignment, Font
-    sheet.title, sheet.column_dimensions['A'].width = 'How to', 110
-    lines = _NOTE.format(n=at.n_learned, excel=','.join(at.learned), libre=';'.join(at.learned)).split('\n')
-    for i, line in enumerate(lines, 1):
-        cell = sheet.cell(i, 1, line)
-        cell.alignment, cell.font = Alignment(wrap_text=True, vertical='top'), Font(bold=i == 1, size=14 if i == 1 else 11)
-        sheet.row_dimensions[i].height = 22 if i == 1 else 16 * (1 + len(line) // 105) + 4
-
-# %% ../nbs/02_crosstab.ipynb #3e5cae5b
+# %% ../nbs/02_crosstab.ipynb #14634177
 def crosstab_to_excel(
     table, # Users by items, NaN where there is no rating, as `crosstab` returns it
     path, # File to write, ending in .xlsx; an existing one is replaced
@@ -186,24 +94,5 @@ def crosstab_to_excel(
     params=None, # Start from these, as `crosstab_params` returns them, trained or not
     seed=42, # Seed of the random factors: those of `crosstab_params`
 ) -> Path: # `path`
-    """Write `table` as a spreadsheet whose predictions, squared errors and RMSE are live formulas of factors and biases.
-    Needs openpyxl. Raises `ImportError` where it is missing, `ValueError` where `params` do not fit."""
-    if not Path(path).parent.is_dir(): raise FileNotFoundError(f'{path}: there is no folder {Path(path).parent}')
-    if Path(path).suffix != '.xlsx': raise ValueError(f'{path} must end in .xlsx: spreadsheet programs go by the ending')
-    try: from openpyxl import Workbook
-    except ImportError: raise ImportError('crosstab_to_excel needs openpyxl: pip install openpyxl') from None
-    (n_users, n_items), wb = table.shape, Workbook()
-    p = _arrays(params or crosstab_params(n_users, n_items, n_factors, seed), n_users, n_items)
-    at = _Layout(n_users, n_items, p['u_factors'].shape[1])
-    formulas = lambda f: [[f(i, j) for j in range(n_items)] for i in range(n_users)]
-    ratings = [[None if np.isnan(o) else o for o in row] for row in table.to_numpy(dtype=float)]
-    _note_sheet(wb.active, at)
-    _table_sheet(wb.create_sheet('Ratings'), table, at, ratings, 'General', (4.5, 3.5, 2.5, 1.5))
-    _model_sheet(wb.create_sheet('Model'), table, at, formulas(at.prediction), p)
-    _table_sheet(wb.create_sheet('Errors'), table, at, formulas(at.error), '0.00', (4, 1, 0.25))
-    part = Path(path).with_suffix('.part') # so that a write that fails leaves an older file as it was
-    try:
-        wb.save(part)
-        part.replace(path)
-    finally: part.unlink(missing_ok=True)
-    return Path(path)
+    "Write `table` as a spreadsheet whose predictions and errors are live formulas; needs openpyxl"
+    return model_to_excel(table, path, params or crosstab_params(*table.shape, n_factors, seed))

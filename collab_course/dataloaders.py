@@ -3,61 +3,57 @@
 # %% auto #0
 __all__ = ['CategoryMap', 'RatingDataLoader', 'DataLoaders', 'CollabDataLoaders']
 
-# %% ../nbs/03_dataloaders.ipynb #42a48d29
-import difflib
-from numbers import Real
-from urllib.error import URLError
-
+# %% ../nbs/03_dataloaders.ipynb #670ead86
 import numpy as np, pandas as pd, torch
 from fastcore.basics import patch
 from fastcore.meta import delegates
 
-from .data import check_counts, display
+from .checks import *
+from .data import display
+from .in_place import arrange
 
-# %% ../nbs/03_dataloaders.ipynb #64bbb88c
+# %% ../nbs/03_dataloaders.ipynb #b2b0a610
 class CategoryMap:
     "The distinct values of a column, sorted, with the unknown entry `#na#` at index 0."
-    def __init__(self,
-        col, # Values of one column: anything that `pd.Series` accepts
-    ):
-        vals = [o for o in pd.Series(col).dropna().unique().tolist() if not isinstance(o, str) or o != '#na#']
-        for key in (None, lambda o: (type(o).__name__, o), lambda o: (type(o).__name__, str(o))):
-            try: vals.sort(key=key)
-            except TypeError: continue # values that cannot be compared, such as 1 and 'a', or 1j and 2j
-            break
-        self.items = ['#na#'] + vals
+    def __init__(self, col): # Values of one column: anything that `pd.Series` accepts
+        self.items = ['#na#', *distinct_values(col)]
         self.o2i = {o: i for i, o in enumerate(self.items)}
-        self._index = pd.Index(vals, tupleize_cols=False)
+        self._index = pd.Index(self.items[1:], tupleize_cols=False)
     def __len__(self): return len(self.items)
     def __iter__(self): return iter(self.items)
-    def __getitem__(self, i):
-        "The value at index `i`, or a list of values where `i` is a list or tensor of indices"
-        if isinstance(i, slice): return self.items[i]
-        i = np.asarray(i)
-        return self.items[i] if i.ndim == 0 else [self.items[j] for j in i]
-    def __repr__(self):
-        shown = ', '.join(map(repr, self.items[:10]))
-        return f"(#{len(self)}) [{shown}{', ...' if len(self) > 10 else ''}]"
-    def encode(self, col) -> torch.Tensor: # int32 indices, 0 where a value is unknown
-        "Indices of the values in `col`"
-        col = pd.Index(col, tupleize_cols=False)
-        res = torch.empty(len(col), dtype=torch.int32)
-        for i in range(0, len(col), 2**20): res[i:i + 2**20] = torch.from_numpy(self._index.get_indexer(col[i:i + 2**20]) + 1)
-        return res
+    def __repr__(self): return f"(#{len(self)}) {str(self[:10])[:-1]}{', ...' * (len(self) > 10)}]"
 
-# %% ../nbs/03_dataloaders.ipynb #56e422ec
-def _split_rows(n, valid_pct, seed):
-    "Numbers of the rows to train on, and of those to validate on: a random `valid_pct` of `n`"
-    if not isinstance(valid_pct, Real) or not 0 < valid_pct < 1: raise ValueError(f'valid_pct={valid_pct!r} is outside (0, 1): it is the share of rows to validate on.')
-    cut = int(valid_pct * n)
-    if not cut: raise ValueError(f'valid_pct={valid_pct} of {n} rows leaves nothing to validate on.')
+# %% ../nbs/03_dataloaders.ipynb #821b2658
+@patch
+def encode(self:CategoryMap, col) -> torch.Tensor: # int32 indices, 0 where a value is unknown
+    "Indices of the values in `col`"
+    col = pd.Index(col, tupleize_cols=False)
+    res = torch.empty(len(col), dtype=torch.int32)
+    for i in range(0, len(col), 2**20):
+        res[i:i + 2**20] = torch.from_numpy(self._index.get_indexer(col[i:i + 2**20]) + 1)
+    return res
+
+# %% ../nbs/03_dataloaders.ipynb #a3316355
+@patch
+def __getitem__(self:CategoryMap, i):
+    "The value at index `i`, or a list of values where `i` is a list or tensor of indices"
+    if isinstance(i, slice): return self.items[i]
+    i = np.asarray(i)
+    return self.items[i] if i.ndim == 0 else [self.items[j] for j in i]
+
+# %% ../nbs/03_dataloaders.ipynb #91974848
+def _split_rows(n, valid_pct, seed, valid_idx=None):
+    "Numbers of the rows to train on, and of those to validate on: `valid_idx`, or a random share"
+    if valid_idx is not None: return given_rows(n, valid_idx)
+    check_share(valid_pct, n)
     if seed is not None: check_counts(0, seed=seed)
-    order = torch.randperm(n, dtype=torch.int32, generator=None if seed is None else torch.Generator().manual_seed(seed))
+    g = None if seed is None else torch.Generator().manual_seed(seed)
+    order, cut = torch.randperm(n, dtype=torch.int32, generator=g), int(valid_pct * n)
     return order[cut:], order[:cut]
 
-# %% ../nbs/03_dataloaders.ipynb #466a7aa1
+# %% ../nbs/03_dataloaders.ipynb #77f7f34a
 class RatingDataLoader:
-    "Batches of `x` (a user and an item index a row) and `y` (a rating a row), cut from whole tensors."
+    "Batches of `x` (a user and an item index a row) and `y` (a rating a row), cut from tensors."
     def __init__(self,
         x:torch.Tensor, # n x 2 int32: user and item index
         y:torch.Tensor, # n x 1 float32: rating
@@ -66,93 +62,37 @@ class RatingDataLoader:
         drop_last=False, # Leave out a last batch of fewer than `bs` rows?
     ):
         check_counts(bs=bs)
-        if len(x) != len(y): raise ValueError(f'{len(x):,} pairs and {len(y):,} ratings: each pair needs its rating.')
+        if len(x) != len(y):
+            raise ValueError(f'{len(x):,} pairs and {len(y):,} ratings: '
+                             'each pair needs its rating.')
         self.x, self.y, self.bs, self.shuffle = x, y, bs, shuffle
         self.drop_last = drop_last and len(x) >= bs
     @property
     def n(self): return len(self.x)
     def __len__(self): return self.n // self.bs if self.drop_last else -(-self.n // self.bs)
-    def __iter__(self):
-        n = min(self.n, len(self) * self.bs)
-        order = torch.randperm(self.n, device=self.x.device)[:n] if self.shuffle else torch.arange(n, device=self.x.device)
-        for rows in order.split(self.bs * max(1, 2**20 // self.bs)):
-            yield from zip(self.x[rows].long().split(self.bs), self.y[rows].split(self.bs))
     def one_batch(self): return next(iter(self))
 
-# %% ../nbs/03_dataloaders.ipynb #8754c37d
-def _require(ratings, *names):
-    "Raise unless `ratings` is a table that holds every named column once, and at least one row"
-    if not isinstance(ratings, pd.DataFrame): raise TypeError(f'ratings is a {type(ratings).__name__}, not a DataFrame: '
-        'pd.DataFrame makes one of lists, arrays and dicts, CollabDataLoaders.from_csv reads a file.')
-    for name in names:
-        found = list(ratings.columns).count(name)
-        if found != 1: raise ValueError(f"column {name!r} is {'missing' if not found else f'there {found} times'}: the table has "
-            f"{list(ratings.columns)}. Pass user_name=, item_name= and rating_name= to say which columns to use.")
-    for name in names[:2]:
-        try: ratings[name].dtype == object and ratings[name].unique()
-        except TypeError as e: raise TypeError(f'column {name!r}: {e}. An id is a number, a text, or anything else that can be the key of a dict.') from None
-    if len(set(names)) < len(names): raise ValueError(f'users, items and ratings must be different columns, not {list(names)}.')
-    if not len(ratings): raise ValueError(f'the table of ratings is empty: columns {list(ratings.columns)}, no rows.')
+# %% ../nbs/03_dataloaders.ipynb #4a65fd12
+@patch
+def __iter__(self:RatingDataLoader):
+    n, dev = min(self.n, len(self) * self.bs), self.x.device
+    order = torch.randperm(self.n, device=dev)[:n] if self.shuffle else torch.arange(n, device=dev)
+    for rows in order.split(self.bs * max(1, 2**20 // self.bs)):
+        yield from zip(self.x[rows].long().split(self.bs), self.y[rows].split(self.bs))
 
-def _check_ids(code, name):
-    "Raise where column `name`, whose indices are `code`, has a missing value"
-    bad = (code == 0).numpy()
-    if bad.any(): raise ValueError(f"column {name!r}: {bad.sum()} of {len(bad)} rows have no value, or '#na#' which stands for none, the first at row "
-        f'{bad.argmax()}. Drop them first: ratings.dropna(subset=[{name!r}]).')
+# %% ../nbs/03_dataloaders.ipynb #521ffa87
+def _rating_tensor(ratings, name): return torch.from_numpy(rating_values(ratings, name))[:, None]
 
-# %% ../nbs/03_dataloaders.ipynb #66e86104
-def _rating_tensor(ratings, name):
-    "Column `name` of `ratings` as n x 1 float32; raise where one is no finite number"
-    col = ratings[name]
-    if col.dtype.kind in 'bcmM': # truth values, complex numbers, spans and points of time
-        raise ValueError(f'column {name!r} holds {col.dtype}, not numbers. Pass rating_name= to name the column with the ratings.')
-    with np.errstate(over='ignore'): vals = pd.to_numeric(col, errors='coerce').to_numpy(dtype=np.float32, na_value=np.nan, copy=True)
-    bad = ~np.isfinite(vals)
-    if col.dtype == object: bad |= [isinstance(o, (bool, np.bool_)) for o in col]
-    if bad.any(): raise ValueError(f'column {name!r}: {bad.sum()} of {len(bad)} ratings are no finite number, the first is '
-        f'{col.tolist()[bad.argmax()]!r} at row {bad.argmax()}. Correct or drop those rows first.')
-    return torch.from_numpy(vals)[:, None]
-
-# %% ../nbs/03_dataloaders.ipynb #99fa7df8
 def _tensors(ratings, *names):
-    "A table's indices and ratings, its columns' `CategoryMap`s, and the name of its ratings' column"
-    _require(ratings)
-    names = [n if n is not None else ratings.columns[i] if len(ratings.columns) > i else f'(column {i + 1})' for i, n in enumerate(names)]
-    _require(ratings, *names)
-    y = _rating_tensor(ratings, names[2])
+    "A table's indices and ratings, its two `CategoryMap`s, and the name of its ratings' column"
+    names = column_names(ratings, *names)
+    y, x = _rating_tensor(ratings, names[2]), torch.empty(len(ratings), 2, dtype=torch.int32)
     classes = {name: CategoryMap(ratings[name]) for name in names[:2]}
-    x = torch.empty(len(ratings), 2, dtype=torch.int32)
-    for i, name in enumerate(names[:2]): x[:, i] = classes[name].encode(ratings[name])
-    for code, name in zip(x.T, names): _check_ids(code, name)
+    for i, (name, c) in enumerate(classes.items()): x[:, i] = c.encode(ratings[name])
+    for code, name in zip(x.T, classes): check_ids(code, name)
     return x, y, classes, names[2]
 
-# %% ../nbs/03_dataloaders.ipynb #c13c8290
-def _given_rows(n, valid_idx):
-    "Numbers of the rows to train on, and of those to validate on: the positions `valid_idx` out of `n`"
-    valid = np.asarray(valid_idx)
-    if valid.ndim != 1 or not valid.size: raise ValueError(f'valid_idx has shape {valid.shape}: give a list of row positions, at least one.')
-    if valid.dtype.kind not in 'iu': raise ValueError(f'valid_idx holds {valid.dtype}: give row positions, whole numbers from 0. '
-        'np.flatnonzero(mask) makes them from a mask.')
-    bad = (valid < 0) | (valid >= n)
-    if bad.any(): raise ValueError(f'valid_idx: {bad.sum()} of {len(valid)} positions are outside 0 to {n - 1}, the first is {valid[bad][0]}. '
-        'Positions count rows from 0 whatever the index of the table.')
-    held = np.bincount(valid, minlength=n)
-    if held.max() > 1: raise ValueError(f'valid_idx: {(held > 1).sum()} positions come more than once, the first is {held.argmax()}.')
-    if held.all(): raise ValueError(f'valid_idx holds all {n} rows and leaves nothing to train on.')
-    return torch.from_numpy(np.flatnonzero(held == 0)), torch.from_numpy(valid.astype(np.int64))
-
-# %% ../nbs/03_dataloaders.ipynb #f246baad
-def _arrange(t, rows):
-    "The two parts of `t`: its rows `rows[0]`, then `rows[1]`, which together are all. It is rearranged in place, to spare memory."
-    sizes = [len(r) for r in rows]
-    for col in t.T:
-        old = col.clone()
-        for part, r in zip(col.split(sizes), rows):
-            for new, chunk in zip(part.split(2**20), r.split(2**20)): new.copy_(old[chunk])
-        del old # before the next one is made
-    return t.split(sizes)
-
-# %% ../nbs/03_dataloaders.ipynb #bf1cc323
+# %% ../nbs/03_dataloaders.ipynb #e221a99d
 class DataLoaders:
     "A training and a validation loader, and the way back from indices to users and items."
     def __init__(self,
@@ -169,17 +109,30 @@ class DataLoaders:
     def bs(self): return self.train.bs
     @property
     def device(self): return self.train.x.device
-    def decode(self, x, y=None) -> pd.DataFrame:
-        "Table of the users, items and (given `y`) ratings behind indices `x`"
-        df = pd.DataFrame({name: c[x[:, i]] for i, (name, c) in enumerate(self.classes.items())})
-        return df if y is None else df.assign(**{self.rating_name: y.flatten().tolist()})
     def one_batch(self): return self.train.one_batch()
-    def show_batch(self, max_n=10):
-        "Show the first `max_n` rows of a training batch"
-        x, y = self.train.one_batch()
-        display(self.decode(x[:max_n], y[:max_n]))
 
-# %% ../nbs/03_dataloaders.ipynb #9096e557
+# %% ../nbs/03_dataloaders.ipynb #1037646c
+@patch
+def decode(self:DataLoaders, x, y=None) -> pd.DataFrame:
+    "Table of the users, items and (given `y`) ratings behind indices `x`"
+    df = pd.DataFrame({name: c[x[:, i]] for i, (name, c) in enumerate(self.classes.items())})
+    return df if y is None else df.assign(**{self.rating_name: y.flatten().tolist()})
+@patch
+def show_batch(self:DataLoaders, max_n=10):
+    "Show the first `max_n` rows of a training batch"
+    display(self.decode(*(o[:max_n] for o in self.one_batch())))
+
+# %% ../nbs/03_dataloaders.ipynb #8b291bcd
+def _pair(x, y, rows, bs, val_bs, shuffle, device):
+    "Loaders of the rows `rows[0]` and `rows[1]` of `x` and `y`"
+    check_counts(bs=bs)
+    val_bs = max(2 * bs, 4096) if val_bs is None else val_bs
+    check_counts(val_bs=val_bs)
+    check_device(device)
+    (tx, vx), (ty, vy) = ([o.to(device) for o in arrange(t, rows)] for t in (x, y))
+    return RatingDataLoader(tx, ty, bs, shuffle, shuffle), RatingDataLoader(vx, vy, val_bs)
+
+# %% ../nbs/03_dataloaders.ipynb #38a46128
 class CollabDataLoaders(DataLoaders):
     "Training and validation batches of ratings, and the way back from indices to users and items."
     @classmethod
@@ -191,58 +144,40 @@ class CollabDataLoaders(DataLoaders):
         seed=None, # Seed of the split; by default it follows `set_seed`
         valid_idx=None, # Row positions to validate on, instead of a random share
         bs=64, # Rows in a training batch
-        val_bs=None, # Rows in a validation batch, which changes speed and nothing else; at least 4,096 by default
+        val_bs=None, # Rows in a validation batch; by default twice `bs`, at least 4,096
         shuffle_train=True, # Draw the training rows in a new order each epoch?
         device='cpu'): # Where the tensors live
-        "Split `ratings`, at random or at `valid_idx`, and turn its ids into indices. Raises `ValueError` on what it cannot use."
-        val_bs = max(2 * bs, 4096) if val_bs is None and isinstance(bs, int) else val_bs
-        check_counts(bs=bs, val_bs=val_bs)
-        try: torch.empty(0, device=device)
-        except (RuntimeError, AssertionError) as e: raise ValueError(f"device={device!r} is not to be had here ({str(e).splitlines()[0]}): 'cpu' always is.") from None
+        "Split `ratings` and turn ids into indices. Raises `ValueError` on what it cannot use."
         x, y, classes, rating_name = _tensors(ratings, user_name, item_name, rating_name)
-        rows = _split_rows(len(x), valid_pct, seed) if valid_idx is None else _given_rows(len(x), valid_idx)
-        (train_x, valid_x), (train_y, valid_y) = ([o.to(device) for o in _arrange(t, rows)] for t in (x, y))
-        return cls(RatingDataLoader(train_x, train_y, bs, shuffle_train, shuffle_train), RatingDataLoader(valid_x, valid_y, val_bs), classes, rating_name)
+        rows = _split_rows(len(x), valid_pct, seed, valid_idx)
+        return cls(*_pair(x, y, rows, bs, val_bs, shuffle_train, device), classes, rating_name)
     @classmethod
     @delegates(from_df)
     def from_csv(cls, csv, # Path or URL of a CSV file with a header row
         sep=',', # What stands between two values
         **kwargs):
         "`from_df` on the table in `csv`"
-        try: ratings = pd.read_csv(csv, sep=sep)
-        except (ValueError, URLError) as e: raise ValueError(f'{csv} cannot be read as a table with sep={sep!r}: {e}') from None
-        if len(ratings.columns) == 1: raise ValueError(f'{csv} has one column, {ratings.columns[0]!r}, with sep={sep!r}: pass the sep= that stands between its values.')
-        return cls.from_df(ratings, **kwargs)
+        return cls.from_df(table_from_csv(csv, sep), **kwargs)
 
-# %% ../nbs/03_dataloaders.ipynb #45e55336
+# %% ../nbs/03_dataloaders.ipynb #dd8cf8a7
 @patch
 def close(self:CategoryMap, val, n=3):
     "Up to `n` known values that look like `val`, for the message about a misspelt one"
-    names = {str(o): o for o in self.items[1:]}
-    return [names[o] for o in difflib.get_close_matches(str(val), names, n, 0.5)]
-
+    return close_values(val, self.items[1:], n)
 @patch
 def check_known(self:CategoryMap, col, code, name, way_out=''):
-    "Raise `ValueError` where a value of `col`, whose indices are `code`, is unknown; `name` is the column's"
-    bad = (code == 0).numpy()
-    if not bad.any(): return
-    val = pd.Series(col).tolist()[bad.argmax()]
-    raise ValueError(f"column {name!r}: {bad.sum()} of {len(bad)} rows have a value not seen in training, the first is {val!r} at row "
-                     f"{bad.argmax()}. Close to it: {self.close(val) or 'nothing'}.{way_out}")
+    "Raise `ValueError` where `col`, the column `name`, has a value whose index in `code` is 0"
+    check_seen(code, col, name, self.close, way_out)
 
-# %% ../nbs/03_dataloaders.ipynb #a1449d1c
+# %% ../nbs/03_dataloaders.ipynb #cf48f29d
 @patch
 def test_dl(self:DataLoaders,
     df, # Table with the users' and items' columns, and maybe a column of ratings
-    unknown='na', # What to do about users and items not seen in training: 'raise', or 'na' to give them index 0
+    unknown='na', # What to do about users and items not seen in training: 'raise' or 'na', index 0
     bs=None, # Rows in a batch
 ) -> RatingDataLoader: # Rows in the order of `df`; ratings NaN where the table has none
     "Batches of the rows of `df`, to predict or to validate on"
-    if unknown not in ('raise', 'na'): raise ValueError(f"unknown={unknown!r}: it is 'raise' or 'na'.")
-    _require(df, *self.classes)
-    codes = {name: c.encode(df[name]) for name, c in self.classes.items()}
-    if unknown == 'raise':
-        for name, code in codes.items():
-            self.classes[name].check_known(df[name], code, name, " Pass unknown='na' to score such rows as '#na#'.")
-    y = _rating_tensor(df, self.rating_name) if self.rating_name in df else torch.full((len(df), 1), float('nan'))
-    return RatingDataLoader(torch.stack(list(codes.values()), dim=1).to(self.device), y.to(self.device), self.valid.bs if bs is None else bs)
+    x = torch.stack(known_codes(df, self.classes, unknown), dim=1).to(self.device)
+    if self.rating_name in df: y = _rating_tensor(df, self.rating_name)
+    else: y = torch.full((len(df), 1), float('nan'))
+    return RatingDataLoader(x, y.to(self.device), self.valid.bs if bs is None else bs)

@@ -3,20 +3,20 @@
 # %% auto #0
 __all__ = ['bias_table', 'plot_pca', 'nearest']
 
-# %% ../nbs/11_interpretation.ipynb #e58cefa0
+# %% ../nbs/11_interpretation.ipynb #bfe532ba
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 from fastcore.basics import patch
 from matplotlib.transforms import Bbox
 from torch import nn
 
 from .data import check_counts
-from .dataloaders import _require
+from .checks import check_columns
 
 def _check_rows(x, classes, what):
     "Raise unless `x` has a row for each of `classes`"
     if len(x) != len(classes): raise ValueError(f"{len(x):,} {what} where {len(classes):,} are needed, one for each item and one for '#na#'")
 
-# %% ../nbs/11_interpretation.ipynb #a69163b4
+# %% ../nbs/11_interpretation.ipynb #bb6d748c
 def bias_table(
     bias, # One learned bias an item, in the order of `classes`
     classes, # The items' `CategoryMap`, such as `dls.classes['title']`
@@ -25,7 +25,7 @@ def bias_table(
     rating_name='rating', # Its column with the ratings
 ) -> pd.DataFrame: # A row an item, lowest bias first: bias, mean rating, number of ratings; the item is the index
     "Learned biases beside what the ratings say"
-    _require(ratings, item_name, rating_name)
+    check_columns(ratings, item_name, rating_name)
     _check_rows(bias.flatten(), classes, 'biases')
     bias = pd.Series(bias.detach().flatten().tolist(), index=pd.Index(list(classes), name=item_name), name='bias')
     stats = ratings.groupby(item_name)[rating_name].agg(mean='mean', count='size')

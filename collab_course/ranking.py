@@ -3,31 +3,36 @@
 # %% auto #0
 __all__ = ['bpr_loss', 'pairs_right', 'PairDataLoader', 'ranking_dls']
 
-# %% ../nbs/17_ranking.ipynb #9abc4291
+# %% ../nbs/17_ranking.ipynb #9813e695
+from copy import copy
+
 import torch
 from fastcore.basics import patch
 from torch.nn import functional as F
 
 from .dataloaders import DataLoaders, RatingDataLoader
+from .recommendation import History
 
-# %% ../nbs/17_ranking.ipynb #aed43924
+# %% ../nbs/17_ranking.ipynb #9758020e
 def _gaps(pred, targ):
     "By how much the score of each liked item exceeds that of the other item beside it"
     pred, targ = pred.flatten(), targ.flatten()
     return pred[targ == 1] - pred[targ == 0]
 
+# %% ../nbs/17_ranking.ipynb #4828d7c0
 def bpr_loss(pred, targ):
-    "Mean of -log sigmoid of liked minus other: Bayesian personalised ranking (Rendle and others, 2009, arXiv:1205.2618)"
+    "Mean of -log sigmoid of liked minus other (Rendle and others, 2009, arXiv:1205.2618)"
     return -F.logsigmoid(_gaps(pred, targ)).mean()
 
 def pairs_right(pred, targ):
     "Share of the pairs in which the liked item has the higher score"
     return (_gaps(pred, targ) > 0).float().mean()
 
-# %% ../nbs/17_ranking.ipynb #ffb20d01
+# %% ../nbs/17_ranking.ipynb #ecc5bcc3
 class PairDataLoader(RatingDataLoader):
-    """Batches of `x`, `bs` pairs of user and liked item above as many of the same users with items that they have not rated,
-    and `y`, 1 for liked and 0 for other. Raises `ValueError` where a user has rated everything."""
+    """Batches of `x`, `bs` pairs of user and liked item above as many of the same users with items
+    that they have not rated, and `y`, 1 for liked and 0 for other. Raises `ValueError` where a user
+    has rated everything."""
     def __init__(self,
         liked, # n x 2 indices of users and items
         rated, # m x 2 indices: pairs never drawn as other
@@ -35,46 +40,75 @@ class PairDataLoader(RatingDataLoader):
         bs=64, # Liked pairs in a batch
         shuffle=False, # Draw a new order and new others each epoch?
         drop_last=False, # Leave out a last batch of fewer than `bs` pairs?
+        even=True, # With `shuffle`: draw every user equally often? Else every pair once an epoch
     ):
-        super().__init__(liked, torch.ones(len(liked), 1, device=liked.device), bs, shuffle, drop_last)
-        self.n_items = n_items
+        y, self.n_items, self.even = torch.ones(len(liked), 1, device=liked.device), n_items, even
+        super().__init__(liked, y, bs, shuffle, drop_last)
         self.rated = self._key(*rated.t()).unique()
         full = torch.bincount(self.rated // n_items) >= n_items - 1
-        if full[liked[:, 0].long()].any(): raise ValueError(f'{full.sum()} users have rated all {n_items - 1} items, so there is no other item to draw.')
+        if full[liked[:, 0].long()].any(): raise ValueError(f'{full.sum()} users have rated all '
+            f'{n_items - 1} items, so there is no other item to draw.')
         self.others = None if shuffle else self.draw()
     def _key(self, users, items): return users.long() * self.n_items + items.long()
 
-# %% ../nbs/17_ranking.ipynb #c3056db7
+# %% ../nbs/17_ranking.ipynb #78a2a466
 @patch
 def draw(self:PairDataLoader) -> torch.Tensor: # One index for each liked pair
     "For each liked pair, an item at random that its user has not rated"
-    users, todo = self.x[:, 0], torch.arange(self.n, device=self.x.device)
-    others = torch.empty_like(users)
+    users, kind = self.x[:, 0], dict(dtype=self.x.dtype, device=self.x.device)
+    others, todo = torch.empty_like(users), torch.arange(self.n, device=self.x.device)
     while len(todo):
-        others[todo] = torch.randint(1, self.n_items, todo.shape, dtype=others.dtype, device=others.device)
+        others[todo] = torch.randint(1, self.n_items, todo.shape, **kind)
         todo = todo[torch.isin(self._key(users[todo], others[todo]), self.rated)]
     return others
 
+# %% ../nbs/17_ranking.ipynb #03f2e717
+@patch
+def _order(self:PairDataLoader):
+    "The rows of one epoch"
+    device, users = self.x.device, self.x[:, 0].long()
+    if not self.shuffle: return torch.arange(self.n, device=device)
+    if not self.even: return torch.randperm(self.n, device=device)
+    ends = (1 / torch.bincount(users)[users].double()).cumsum(0)
+    at = torch.rand(self.n, dtype=torch.float64, device=device) * ends[-1]
+    return torch.searchsorted(ends, at).clamp(max=self.n - 1)
+
+# %% ../nbs/17_ranking.ipynb #11defb04
 @patch
 def __iter__(self:PairDataLoader):
-    others = self.draw() if self.others is None else self.others
-    order = torch.randperm(self.n, device=self.x.device) if self.shuffle else torch.arange(self.n, device=self.x.device)
+    others, order = self.draw() if self.others is None else self.others, self._order()
     for rows in order[:len(self) * self.bs].split(self.bs):
         liked, y = self.x[rows], self.y[rows]
         x = torch.cat([liked, torch.stack([liked[:, 0], others[rows]], dim=1)])
         yield x.long(), torch.cat([y, torch.zeros_like(y)])
 
-# %% ../nbs/17_ranking.ipynb #fe465325
+# %% ../nbs/17_ranking.ipynb #20106136
+def _pairs(dl, rated, dls, at_least, bs, **kwargs):
+    "Pairs of what is liked in the ratings `dl` and what is not in `rated`"
+    n_items = len(dls.classes[dls.item_name])
+    liked = dl.x if at_least is None else dl.x[dl.y.flatten() >= at_least]
+    if len(liked): return PairDataLoader(liked, rated, n_items, bs, **kwargs)
+    raise ValueError(f'no rating is {at_least} or more, so nothing is liked: lower at_least.')
+
+# %% ../nbs/17_ranking.ipynb #e76ada2e
+def _starless(history:History):
+    "A copy of `history` that knows what was rated, but not with how many stars"
+    res = copy(history)
+    res.ratings = torch.full_like(history.ratings, torch.nan)
+    return res
+
+# %% ../nbs/17_ranking.ipynb #0ffe060e
 def ranking_dls(
     dls, # Ratings: `CollabDataLoaders`
     at_least=None, # Lowest rating that counts as liked; None takes whatever was rated
     bs=None, # Liked pairs in a batch; as in `dls` by default
+    even=True, # Train on every user equally often? Else on every liked pair once an epoch
 ) -> DataLoaders: # The same users and items, in batches for `bpr_loss`
-    "Pairs of a liked and another item, to learn a ranking. Raises `ValueError` where nothing is liked."
-    n_items = len(dls.classes[dls.item_name])
-    def pairs(dl, rated, bs, **kwargs):
-        liked = dl.x if at_least is None else dl.x[dl.y.flatten() >= at_least]
-        if not len(liked): raise ValueError(f'no rating is {at_least} or more, so nothing is liked: lower at_least.')
-        return PairDataLoader(liked, rated, n_items, bs, **kwargs)
-    return DataLoaders(pairs(dls.train, dls.train.x, bs or dls.bs, shuffle=True, drop_last=True),
-                       pairs(dls.valid, torch.cat([dls.train.x, dls.valid.x]), dls.valid.bs), dls.classes, dls.rating_name)
+    """Pairs of a liked and another item, to learn a ranking, with the `history` of the ratings but
+    for the stars. Raises `ValueError` where nothing is liked."""
+    seen, known = dls.train.x, torch.cat([dls.train.x, dls.valid.x])
+    train = _pairs(dls.train, seen, dls, at_least, bs or dls.bs, shuffle=True, drop_last=True, even=even)
+    valid = _pairs(dls.valid, known, dls, at_least, dls.valid.bs)
+    res = DataLoaders(train, valid, dls.classes, dls.rating_name)
+    res._history = _starless(dls.history)
+    return res

@@ -54,10 +54,36 @@ def read_lesson(text):
 
 CONTENTS = """```{toctree}
 :hidden:
+:caption: Lessons
 :glob:
 [0-9]*
+```
+```{toctree}
+:hidden:
+:caption: Behind the lessons
+checks
+download
+planted
+spreadsheet
+in_place
+seeds
+optimiser
+progress
+learner_base
+backprop
+taste
+splits
+baselines
+scoring
+comparison
+files
+rebuild
 cli
 exercises
+```
+```{toctree}
+:hidden:
+:caption: To look up
 bad_input
 api
 ```"""

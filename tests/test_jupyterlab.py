@@ -1,5 +1,5 @@
 """A lesson in JupyterLab: open it, run all cells, save it, and see its last picture and no error."""
-import os, shutil, socket, subprocess, sys, time, urllib.request
+import os, socket, subprocess, sys, time, urllib.request
 from pathlib import Path
 
 import nbformat

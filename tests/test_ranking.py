@@ -13,9 +13,10 @@ def rated():
     return CollabDataLoaders.from_df(df, valid_idx=user_split(df, 0.25))
 
 @pytest.mark.parametrize('at_least', [None, 4])
-def test_pairs(rated, at_least):
+@pytest.mark.parametrize('even', [True, False])
+def test_pairs(rated, at_least, even):
     set_seed(0)
-    dls = ranking_dls(rated, at_least, bs=32)
+    dls = ranking_dls(rated, at_least, bs=32, even=even)
     liked = rated.train.x if at_least is None else rated.train.x[rated.train.y.flatten() >= at_least]
     batches = list(dls.train)
     assert len(batches) == len(dls.train) == len(liked) // 32
@@ -23,8 +24,18 @@ def test_pairs(rated, at_least):
         assert x.shape == (64, 2) and x.dtype == torch.int64 and y.flatten().tolist() == [1] * 32 + [0] * 32
         assert (x[:32, 0] == x[32:, 0]).all() and x[:, 1].min() > 0
         assert pairs_of(x[:32]) <= pairs_of(liked) and not pairs_of(x[32:]) & pairs_of(rated.train.x)
-    assert len(pairs_of(torch.cat([x[:32] for x, _ in batches]))) == 32 * len(batches) # each liked pair once an epoch
+    if not even: assert len(pairs_of(torch.cat([x[:32] for x, _ in batches]))) == 32 * len(batches) # each liked pair once an epoch
     assert any((a[0] != b[0]).any() for a, b in zip(batches, dls.train))
+
+def test_users_are_drawn_evenly_and_their_pairs_too():
+    pairs = tensor([[1, i] for i in range(1, 41)] + [[2, 1], [2, 2]] + [[3, i] for i in range(1, 9)])
+    set_seed(0)
+    dl = PairDataLoader(pairs, pairs, n_items=99, bs=50, shuffle=True)
+    x = torch.cat([x[:50] for _ in range(1_200) for x, _ in dl])
+    assert len(pairs_of(x)) == 50
+    assert (torch.bincount(x[:, 0])[1:] - 20_000).abs().max() < 500
+    for user, n in ((1, 40), (2, 2), (3, 8)): # 4.5 standard deviations
+        assert (torch.bincount(x[x[:, 0] == user][:, 1])[1:] - 20_000 / n).abs().max() < 4.5 * (20_000 / n)**0.5
 
 def test_training_is_not_told_what_is_held_out(rated):
     set_seed(0)
@@ -63,6 +74,30 @@ def test_learns_to_rank(rated):
     before = learn.validate()
     with learn.no_logging(): learn.fit_one_cycle(10, 1e-2, wd=0.1)
     assert before[0] == pytest.approx(math.log(2), abs=0.01) and learn.recorder.values[-1][0] < before[0] - 0.05
+
+def test_recommending_leaves_out_what_was_rated(rated):
+    dls = ranking_dls(rated, 4, bs=32)
+    learn = collab_learner(dls, 4, loss_func=bpr_loss)
+    top = recommend(learn, 7, n=100, min_ratings=0)
+    row, x = dls.classes['user'].o2i[7], torch.cat([dl.x for dl in rated])
+    seen = set(dls.classes['item'][x[x[:, 0] == row, 1]])
+    assert seen and set(top.item) == set(dls.classes['item'][1:]) - seen
+    item = dls.classes['item'].encode(top.item).long()
+    scores = score_all(learn, tensor([row]), len(dls.classes['item']))[0, item]
+    np.testing.assert_allclose(top.prediction, scores, atol=1e-5)
+    assert (scores.diff() <= 1e-6).all()
+    np.testing.assert_array_equal(top.ratings, rated.history.count[item])
+    np.testing.assert_allclose(top['mean'], rated.history.mean[item])
+    assert (top.because == '').all() # shares in stars are what a ranker cannot give
+    assert rated.history.ratings.isfinite().all()
+    everybody = recommend_all(learn, n=100, min_ratings=0)
+    test_eq(everybody.item[everybody.user == 7].tolist(), top.item.tolist())
+
+def test_exported_without_rows(rated, tmp_path):
+    learn = collab_learner(ranking_dls(rated, 4, bs=32), 4, loss_func=bpr_loss)
+    back = load_learner(learn.export(tmp_path/'it.zip', rows=False), loss_func=bpr_loss)
+    mine, theirs = (recommend(o, 7, exclude_seen=False) for o in (learn, back))
+    pd.testing.assert_frame_equal(mine, theirs)
 
 def test_better_lists_than_the_rating_model(ratings):
     dls = CollabDataLoaders.from_df(ratings, item_name='movie', valid_idx=user_split(ratings, 0.25, seed=3))
