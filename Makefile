@@ -2,6 +2,7 @@
 # make test     check everything that must hold before a change lands
 # make test-matrix  the tests on each Python here, with the lowest and the newest dependencies
 # make coverage      the package's lines that neither lessons nor tests run
+# make trust        everything that was tried and survived, in one table: tests, coverage, other versions
 # make mutants       how many small mistakes put into the package the tests catch
 # make lab      JupyterLab, open on the lessons
 # make site     the site from the stored notebooks, without running them
@@ -14,7 +15,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 QUIET := -q --progress-bar off
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: course test test-matrix coverage mutants lab site bench lessons data wheel clean
+.PHONY: course test test-matrix coverage trust mutants lab site bench lessons data wheel clean
 
 .venv/installed: settings.ini setup.py constraints.txt
 	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 10), 'collab_course needs Python 3.10 or later'"
@@ -53,7 +54,7 @@ wheel: .venv/installed build/wheel/installed
 test: data wheel site
 	$(BIN)/python .ci/in_step.py
 	build/wheel/bin/python .ci/lessons.py
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto tests
 
 test-matrix:
 	$(PYTHON) .ci/matrix.py
@@ -61,14 +62,18 @@ test-matrix:
 coverage: data
 	$(BIN)/python .ci/uncovered.py
 
+trust: data
+	$(BIN)/python .ci/trust.py
+
 mutants: data
 	$(BIN)/python .ci/mutants.py
 
 lab: .venv/installed
 	$(BIN)/jupyter lab nbs
 
-bench: .venv/installed
-	$(BIN)/python bench/run.py
+bench: data
+	$(BIN)/python bench/run.py --large
+	$(BIN)/python bench/evaluation.py
 
 lessons: data
 	$(BIN)/nbdev_export
