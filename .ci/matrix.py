@@ -3,6 +3,7 @@
     python .ci/matrix.py                                  every Python from 3.10 to 3.13 on this machine
     python .ci/matrix.py --python 3.11 --kind lowest      one of them
     python .ci/matrix.py --torch 2.13.0 -- -m 'not slow'  with this PyTorch; what follows -- goes to pytest
+    python .ci/matrix.py --lessons --kind newest          run the lessons too, on the installed package alone, as on Colab
 """
 import argparse, os, shutil, subprocess, sys
 from configparser import ConfigParser
@@ -32,7 +33,7 @@ def requirements(kind, torch):
     if torch: needs = [f'torch=={torch}' if o.startswith('torch') else o for o in needs]
     return needs + (['numpy<2', 'pyarrow==14.0.2'] if kind == 'lowest' else ['pyarrow']) # what goes with pandas of that age
 
-def test(version, kind, torch, args):
+def test(version, kind, torch, lessons, args):
     "Make the environment, run the tests in it; a line on how it went, and whether it went well"
     env, name = ENVS/f'{version}-{kind}', f'Python {version}, {kind}'
     python = find(version)
@@ -49,18 +50,25 @@ def test(version, kind, torch, args):
     done = subprocess.run([env/'bin'/'python', '-m', 'pytest', '-q', '-p', 'no:cacheprovider', *args], cwd=ROOT, capture_output=True, text=True,
                           env={**os.environ, 'PYTHONPATH': str(ROOT)})
     if done.returncode: print(done.stdout[-6_000:] + done.stderr[-2_000:])
-    return f"{name}: {(done.stdout.strip() or 'no output').splitlines()[-1]}", done.returncode == 0
+    line, ok = f"{name}: {(done.stdout.strip() or 'no output').splitlines()[-1]}", done.returncode == 0
+    if not lessons: return line, ok
+    subprocess.run([*pip, '--no-deps', '--force-reinstall', ROOT], check=True)
+    subprocess.run([*pip, 'ipykernel', 'nbclient'], check=True)
+    done = subprocess.run([env/'bin'/'python', '.ci/lessons.py'], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode: print(done.stderr[-6_000:])
+    return f'{line}; {done.stdout.strip().splitlines()[-1]}', ok and done.returncode == 0
 
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument('--python', action='append', help='such as 3.11; again for another')
     args.add_argument('--kind', choices=['lowest', 'newest'])
     args.add_argument('--torch', help='this version of PyTorch, whatever settings.ini says')
+    args.add_argument('--lessons', action='store_true', help='run the lessons after the tests')
     args.add_argument('rest', nargs='*', metavar='-- PYTEST ARGUMENTS', default=[])
     args = args.parse_args()
     # what needs the site, the wheel, a browser or the tools for notebooks has nothing to do with these versions
     rest = args.rest or ['tests', *(f'--ignore=tests/{o}' for o in ('test_site.py', 'test_wheel.py', 'test_jupyterlab.py', 'test_figures.py'))]
-    lines = [test(p, kind, args.torch, rest) for p in args.python or PYTHONS for kind in ([args.kind] if args.kind else ['lowest', 'newest'])]
+    lines = [test(p, kind, args.torch, args.lessons, rest) for p in args.python or PYTHONS for kind in ([args.kind] if args.kind else ['lowest', 'newest'])]
     for line, _ in lines: print(line)
     sys.exit(not all(ok for _, ok in lines))
 

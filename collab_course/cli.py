@@ -3,15 +3,16 @@
 # %% auto #0
 __all__ = ['data', 'train', 'evaluate', 'recommend', 'similar', 'lab', 'parser', 'main']
 
-# %% ../nbs/cli.ipynb #b8201c04
+# %% ../nbs/cli.ipynb #dc8bddbf
 import argparse, io, json, os, subprocess, sys, warnings
 from contextlib import redirect_stdout
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 from . import __version__
 
-# %% ../nbs/cli.ipynb #a59c8cd2
+# %% ../nbs/cli.ipynb #3065af5d
 def _ratings(args):
     "The table of ratings that `args` ask for"
     if args.csv is None:
@@ -21,35 +22,44 @@ def _ratings(args):
     try: return pd.read_csv(args.csv, sep=args.sep.replace('\\t', '\t'))
     except ValueError as e: raise ValueError(f'{args.csv} cannot be read as a table: {e}') from e
 
-# %% ../nbs/cli.ipynb #e2da0c62
+def _loaders(args):
+    "Data loaders of these ratings"
+    from collab_course.dataloaders import CollabDataLoaders
+    names = dict(user_name=args.user, item_name=args.item, rating_name=args.rating)
+    if args.csv is None: names['item_name'] = args.item or 'title'
+    split = dict(valid_pct=args.valid_pct, seed=args.seed, bs=args.bs)
+    return CollabDataLoaders.from_df(_ratings(args), **split, **names)
+
+# %% ../nbs/cli.ipynb #d69c0a37
 def _train(args):
     "A learner trained on the ratings that `args` ask for"
     from collab_course.collab import collab_learner
-    from collab_course.dataloaders import CollabDataLoaders
     from collab_course.learner import set_seed
-    dls = CollabDataLoaders.from_df(_ratings(args), valid_pct=args.valid_pct, seed=args.seed, bs=args.bs, user_name=args.user,
-                                    item_name=args.item or (None if args.csv else 'title'), rating_name=args.rating)
+    dls = _loaders(args)
     lo, hi = (f(float(f(dl.y)) for dl in dls) for f in (min, max))
     set_seed(args.seed)
-    learn = collab_learner(dls, args.factors, y_range=args.y_range or (lo - (hi - lo)/4, hi + (hi - lo)/8))
+    y_range = args.y_range or (lo - (hi - lo)/4, hi + (hi - lo)/8)
+    learn = collab_learner(dls, args.factors, y_range=y_range)
     learn.fit_one_cycle(args.epochs, args.lr, wd=args.wd)
     return learn
 
-# %% ../nbs/cli.ipynb #1c93f20c
+# %% ../nbs/cli.ipynb #59c54e42
 def _errors(learn, dl=None):
-    "RMSE and MAE of `learn` on its held-out ratings or those in `dl`, and the RMSE of always saying the mean"
+    "RMSE and MAE on held-out ratings or those in `dl`, and the RMSE of always saying the mean"
     from collab_course.learner import mae, rmse
     preds, targs = learn.get_preds(dl=dl)
-    if not len(targs): raise ValueError('the model was exported without ratings, so there are none to evaluate it on: pass --csv')
-    res = {'ratings': len(targs), 'rmse': rmse(preds, targs).item(), 'mae': mae(preds, targs).item()}
-    y = learn.dls.train.y
+    if not len(targs): raise ValueError('the model was exported without ratings, '
+                                        'so there are none to evaluate it on: pass --csv')
+    res, y = {'ratings': len(targs)}, learn.dls.train.y
+    res |= {'rmse': rmse(preds, targs).item(), 'mae': mae(preds, targs).item()}
     return res | ({'rmse_of_mean': rmse(y.mean().cpu(), targs).item()} if len(y) else {})
 
-# %% ../nbs/cli.ipynb #49440dcf
+# %% ../nbs/cli.ipynb #5e3db55c
 def data(args):
     "Fetch MovieLens 100K, and say where it is and where it came from"
     from collab_course.data import untar_data
-    with redirect_stdout(io.StringIO()) as said: path = untar_data(path=args.path, force_download=args.force)
+    with redirect_stdout(io.StringIO()) as said:
+        path = untar_data(path=args.path, force_download=args.force)
     return {'path': str(path), 'source': said.getvalue().strip() or 'it was there already'}
 
 def train(args):
@@ -57,8 +67,17 @@ def train(args):
     from collab_course.persistence import check_place
     check_place(args.out)
     learn = _train(args)
-    return {'model': str(learn.export(args.out, rows=not args.without_rows)), 'bytes': args.out.stat().st_size, 'seed': args.seed,
-            'train_ratings': learn.dls.train.n} | _errors(learn)
+    res = {'model': str(learn.export(args.out, rows=not args.without_rows))}
+    res |= {'bytes': args.out.stat().st_size, 'seed': args.seed}
+    return res | {'train_ratings': learn.dls.train.n} | _errors(learn)
+
+# %% ../nbs/cli.ipynb #e0f3effe
+def _test_dl(learn, args):
+    "Batches of the ratings that `args` ask for, with the columns as `learn` calls them"
+    mine = args.user, args.item, args.rating
+    names = zip(mine, (*learn.dls.classes, learn.dls.rating_name))
+    names = {new: name for new, name in names if new}
+    return learn.dls.test_dl(_ratings(args).rename(columns=names))
 
 def evaluate(args):
     "RMSE and MAE on held-out ratings: of a model file, or of a model trained for the purpose"
@@ -68,28 +87,30 @@ def evaluate(args):
     from collab_course.persistence import load_learner
     learn = load_learner(args.model)
     if args.csv is None: return _errors(learn)
-    *ids, rating = *learn.dls.classes, learn.dls.rating_name
-    names = {mine: name for mine, name in zip((args.user, args.item, args.rating), (*ids, rating)) if mine}
-    dl = learn.dls.test_dl(_ratings(args).rename(columns=names))
+    dl = _test_dl(learn, args)
     return _errors(learn, dl) | {'unknown': int((dl.x == 0).any(dim=1).sum())}
 
-# %% ../nbs/cli.ipynb #a3201742
+# %% ../nbs/cli.ipynb #705f3fde
 def _known(learn, i, text):
     "The user (`i` is 0) or item (1) that is written as `text`"
     name, classes = list(learn.dls.classes.items())[i]
     found = {str(o): o for o in classes.items[1:]}
-    if text not in found: raise ValueError(f'{name} {text!r} is not in the model. Close to it: {classes.close(text) or "nothing"}.')
-    return found[text]
+    if text in found: return found[text]
+    close = classes.close(text) or 'nothing'
+    raise ValueError(f'{name} {text!r} is not in the model. Close to it: {close}.')
 
-# %% ../nbs/cli.ipynb #55d67ded
+# %% ../nbs/cli.ipynb #53fd324d
 def _rated(learn, path):
     "The ratings in the JSON file `path`, a dict of item to rating"
     try: rated = json.loads(path.read_text(encoding='utf-8'))
     except ValueError as e: raise ValueError(f'{path} is no JSON: {e}') from e
-    if not isinstance(rated, dict): raise ValueError(f'{path} holds a {type(rated).__name__}, a dict of item to rating is needed.')
+    if not isinstance(rated, dict):
+        kind = type(rated).__name__
+        raise ValueError(f'{path} holds a {kind}, a dict of item to rating is needed.')
     items = {str(o): o for o in learn.dls.classes[learn.dls.item_name].items[1:]}
     return {items.get(k, k): v for k, v in rated.items()}
 
+# %% ../nbs/cli.ipynb #9ac2eee0
 def _min_ratings(args): return {} if args.min_ratings is None else {'min_ratings': args.min_ratings}
 
 def recommend(args):
@@ -107,19 +128,27 @@ def similar(args):
     learn = load_learner(args.model)
     return similar_items(learn, _known(learn, 1, args.item), n=args.n, **_min_ratings(args))
 
-# %% ../nbs/cli.ipynb #75cffd7b
+# %% ../nbs/cli.ipynb #a726b8fb
+def _lessons(folder):
+    "The folder with the lessons"
+    here = [folder] if folder else [Path(__file__).parent.parent/'nbs', Path('nbs')]
+    for o in here:
+        if any(o.glob('01_*.ipynb')): return o
+    raise FileNotFoundError(
+        f"no lessons in {' or '.join(map(str, here))}. They are not part of the installed package: "
+        'git clone https://github.com/collab-course/collab_course, '
+        'then collab_course lab collab_course/nbs')
+
 def lab(args):
     "Open JupyterLab on the lessons"
-    here = [args.folder] if args.folder else [Path(__file__).parent.parent/'nbs', Path('nbs')]
-    folder = next((o for o in here if any(o.glob('01_*.ipynb'))), None)
-    if folder is None: raise FileNotFoundError(f"no lessons in {' or '.join(map(str, here))}. They are not part of the installed package: "
-        'git clone https://github.com/collab-course/collab_course, then collab_course lab collab_course/nbs')
-    if not find_spec('jupyterlab'): raise ModuleNotFoundError('JupyterLab is not installed here: pip install jupyterlab')
+    folder = _lessons(args.folder)
+    if not find_spec('jupyterlab'):
+        raise ModuleNotFoundError('JupyterLab is not installed here: pip install jupyterlab')
     code = subprocess.run([sys.executable, '-m', 'jupyterlab', str(folder)]).returncode
     if code: raise OSError(f'JupyterLab ended with exit code {code}')
     return {'folder': str(folder)}
 
-# %% ../nbs/cli.ipynb #7ba5f723
+# %% ../nbs/cli.ipynb #9611d29c
 def _count(text):
     "`text` as a whole number above 0"
     n = int(text)
@@ -130,67 +159,90 @@ _count.__name__ = 'number above 0' # what argparse calls it
 def _add_ratings(p):
     g = p.add_argument_group('ratings (MovieLens 100K by default)')
     g.add_argument('--csv', help='a CSV file with a header row')
-    g.add_argument('--sep', default=',', help=r'what stands between two values, such as ";" or "\t"')
+    g.add_argument('--sep', default=',',
+                   help=r'what stands between two values, such as ";" or "\t"')
     for i, name in enumerate(('user', 'item', 'rating')):
-        g.add_argument(f'--{name}', metavar='COLUMN', help=f"column with the {name}s; column {i + 1} of a CSV file by default")
+        g.add_argument(f'--{name}', metavar='COLUMN',
+                       help=f'column with the {name}s; column {i + 1} of a CSV file by default')
 
-# %% ../nbs/cli.ipynb #0e00b805
+# %% ../nbs/cli.ipynb #7ab23e1b
 def _add_training(p):
     g = p.add_argument_group('training')
     g.add_argument('--epochs', type=_count, default=5)
-    g.add_argument('--factors', type=_count, default=50, help='numbers that stand for a user or an item')
+    g.add_argument('--factors', type=_count, default=50,
+                   help='numbers that stand for a user or an item')
     g.add_argument('--lr', type=float, default=5e-3, help='highest learning rate')
     g.add_argument('--wd', type=float, default=0.1, help='weight decay')
     g.add_argument('--bs', type=_count, default=64, help='rows in a batch')
-    g.add_argument('--y-range', type=float, nargs=2, metavar=('LOW', 'HIGH'), help='range of the predictions; somewhat wider than the ratings by default')
+    g.add_argument('--y-range', type=float, nargs=2, metavar=('LOW', 'HIGH'),
+                   help='range of the predictions; somewhat wider than the ratings by default')
     g.add_argument('--valid-pct', type=float, default=0.2, help='share of the ratings to hold out')
-    g.add_argument('--seed', type=int, default=42, help='seed of the split, the start and the order')
+    g.add_argument('--seed', type=int, default=42,
+                   help='seed of the split, the start and the order')
+
+def _add_out(p):
+    p.add_argument('--out', type=Path, required=True, help='the model file to write')
+    p.add_argument('--without-rows', action='store_true', help='leave the ratings out of the file: '
+                   'smaller, but seen items cannot be left out')
+
+def _add_tested(p):
+    p.add_argument('--model', type=Path, help='evaluate this file, on what it held out or on '
+                   '--csv, rather than train')
+
+# %% ../nbs/cli.ipynb #21a67d14
+def _add_source(p):
+    p.add_argument('--path', type=Path,
+                   help='folder or zip with MovieLens 100K that you have already')
+    p.add_argument('--force', action='store_true', help='fetch it again')
 
 def _add_list(p):
-    p.add_argument('--model', type=Path, required=True, help='file that train or learn.export wrote')
+    p.add_argument('--model', type=Path, required=True,
+                   help='file that train or learn.export wrote')
     p.add_argument('-n', type=_count, default=10, help='how many; 10 by default')
     p.add_argument('--min-ratings', type=int, help='leave out items with fewer ratings than this')
 
-# %% ../nbs/cli.ipynb #c948790c
+def _add_who(p):
+    g = p.add_mutually_exclusive_group(required=True)
+    g.add_argument('--user', help='a user of the model')
+    g.add_argument('--rated', type=Path, help='JSON file of somebody new: {"item": rating, ...}')
+
+def _add_item(p): p.add_argument('--item', required=True, help='an item of the model')
+
+def _add_folder(p): p.add_argument('folder', nargs='?', type=Path, help='folder with the lessons')
+
+# %% ../nbs/cli.ipynb #195cce96
 def _command(commands, run, example, *add):
-    "The parser of one command, which is called like its function `run`"
-    p = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__ + '.', epilog=f'example:\n  collab_course {example}',
+    "The parser of the command `run`, with the options that the functions `add` add"
+    p = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__ + '.',
+                            epilog=f'example:\n  collab_course {example}',
                             formatter_class=argparse.RawDescriptionHelpFormatter)
     p.set_defaults(run=run)
     p.add_argument('--json', action='store_true', help='print JSON, and anything else on stderr')
     for o in add: o(p)
-    return p
 
-# %% ../nbs/cli.ipynb #afd5fc05
+# %% ../nbs/cli.ipynb #b72c5390
 def parser():
     "The parser of the whole command line"
-    p = argparse.ArgumentParser(prog='collab_course', description='Collaborative filtering: fetch ratings, train, evaluate, recommend.',
-                                epilog='`collab_course COMMAND --help` explains a command and shows an example.')
+    what = 'Collaborative filtering: fetch ratings, train, evaluate, recommend.'
+    more = '`collab_course COMMAND --help` explains a command and shows an example.'
+    p = argparse.ArgumentParser(prog='collab_course', description=what, epilog=more)
     p.add_argument('--version', action='version', version=f'collab_course {__version__}')
-    commands = p.add_subparsers(title='commands', required=True, metavar='COMMAND')
-    o = _command(commands, data, 'data')
-    o.add_argument('--path', type=Path, help='folder or zip with MovieLens 100K that you have already')
-    o.add_argument('--force', action='store_true', help='fetch it again')
-    o = _command(commands, train, 'train --csv ratings.csv --user reader --item book --rating stars --out model.zip', _add_ratings, _add_training)
-    o.add_argument('--out', type=Path, required=True, help='the model file to write')
-    o.add_argument('--without-rows', action='store_true', help='leave the ratings out of the file: smaller, but seen items cannot be left out')
-    o = _command(commands, evaluate, 'evaluate --seed 1', _add_ratings, _add_training)
-    o.add_argument('--model', type=Path, help='evaluate this file, on what it held out or on --csv, rather than train')
-    o = _command(commands, recommend, 'recommend --model model.zip --user 196 -n 5', _add_list).add_mutually_exclusive_group(required=True)
-    o.add_argument('--user', help='a user of the model')
-    o.add_argument('--rated', type=Path, help='JSON file of somebody new: {"item": rating, ...}')
-    o = _command(commands, similar, 'similar --model model.zip --item "Star Wars (1977)"', _add_list)
-    o.add_argument('--item', required=True, help='an item of the model')
-    _command(commands, lab, 'lab').add_argument('folder', nargs='?', type=Path, help='folder with the lessons')
+    add = partial(_command, p.add_subparsers(title='commands', required=True, metavar='COMMAND'))
+    csv = '--csv ratings.csv --user reader --item book --rating stars'
+    add(data, 'data', _add_source)
+    add(train, f'train {csv} --out model.zip', _add_ratings, _add_training, _add_out)
+    add(evaluate, 'evaluate --seed 1', _add_ratings, _add_training, _add_tested)
+    add(recommend, 'recommend --model model.zip --user 196 -n 5', _add_list, _add_who)
+    add(similar, 'similar --model model.zip --item "Star Wars (1977)"', _add_list, _add_item)
+    add(lab, 'lab', _add_folder)
     return p
 
-# %% ../nbs/cli.ipynb #7b29434b
-def _show(res, as_json):
-    "Print a command's dict or table"
-    if isinstance(res, dict):
-        if as_json: print(json.dumps(res, indent=1, ensure_ascii=False))
-        else: print('\n'.join(f'{k}: {v:,.4f}' if isinstance(v, float) else f'{k}: {v}' for k, v in res.items()))
-        return
+# %% ../nbs/cli.ipynb #c7838c0c
+def _show_dict(res, as_json):
+    if as_json: return print(json.dumps(res, indent=1, ensure_ascii=False))
+    for k, v in res.items(): print(f'{k}: {v:,.4f}' if isinstance(v, float) else f'{k}: {v}')
+
+def _show_table(res, as_json):
     if res.index.name: res = res.reset_index()
     if as_json: return print(res.to_json(orient='records', force_ascii=False, indent=1))
     why = res.pop('because') if 'because' in res else ()
@@ -198,27 +250,32 @@ def _show(res, as_json):
     for i, reason in enumerate(why, 1):
         if reason: print(f'{i} because of {reason}')
 
-# %% ../nbs/cli.ipynb #316a7a6a
+# %% ../nbs/cli.ipynb #5aca5963
 def _say(text):
-    "Print one line on stderr, with the options of this command line where the package names its arguments"
+    "Print one line on stderr, with the options of this command line for the package's arguments"
     for name in ('user', 'item', 'rating'): text = str(text).replace(f'{name}_name=', f'--{name}')
     print('collab_course:', *text.split(), file=sys.stderr)
 
+# %% ../nbs/cli.ipynb #6cd5a2fd
+def _run(args):
+    "Run the command of `args`, and print its result on stdout"
+    with warnings.catch_warnings(), redirect_stdout(sys.stderr if args.json else sys.stdout):
+        warnings.showwarning = lambda message, *args, **kwargs: _say(message)
+        res = args.run(args)
+    (_show_dict if isinstance(res, dict) else _show_table)(res, args.json)
+    sys.stdout.flush()
+
 def main(
     argv=None, # Arguments; by default those that the program was called with
-) -> int: # Exit code: 0 for success, 1 for an error, 130 where the user broke it off; argparse exits with 2
+) -> int: # Exit code: 0, 1 after an error, 130 where the user broke it off; argparse exits with 2
     "Run the command that `argv` names"
     args = parser().parse_args(argv)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(sys.stderr if args.json else sys.stdout):
-            warnings.showwarning = lambda message, *args, **kwargs: _say(message)
-            res = args.run(args)
-        _show(res, args.json)
-        sys.stdout.flush()
-    except BrokenPipeError: sys.stdout = open(os.devnull, 'w') # whoever read our output has seen enough
+    try: _run(args)
+    except BrokenPipeError: sys.stdout = open(os.devnull, 'w') # the reader has seen enough
     except KeyboardInterrupt: return 130
     except Exception as e:
-        _say(e if isinstance(e, (ValueError, OSError, ModuleNotFoundError)) else f'{type(e).__name__}: {e}')
+        ours = isinstance(e, (ValueError, OSError, ModuleNotFoundError))
+        _say(e if ours else f'{type(e).__name__}: {e}')
         return 1
     return 0
 

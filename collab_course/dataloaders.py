@@ -72,13 +72,14 @@ class RatingDataLoader:
     def __len__(self): return self.n // self.bs if self.drop_last else -(-self.n // self.bs)
     def one_batch(self): return next(iter(self))
 
-# %% ../nbs/03_dataloaders.ipynb #4a65fd12
+# %% ../nbs/03_dataloaders.ipynb #90439406
 @patch
 def __iter__(self:RatingDataLoader):
     n, dev = min(self.n, len(self) * self.bs), self.x.device
     order = torch.randperm(self.n, device=dev)[:n] if self.shuffle else torch.arange(n, device=dev)
     for rows in order.split(self.bs * max(1, 2**20 // self.bs)):
-        yield from zip(self.x[rows].long().split(self.bs), self.y[rows].split(self.bs))
+        x = self.x[rows].T.contiguous().long().T # each column in one piece, for quick lookups
+        yield from zip(x.split(self.bs), self.y[rows].split(self.bs))
 
 # %% ../nbs/03_dataloaders.ipynb #521ffa87
 def _rating_tensor(ratings, name): return torch.from_numpy(rating_values(ratings, name))[:, None]

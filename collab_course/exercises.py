@@ -3,9 +3,10 @@
 # %% auto #0
 __all__ = ['exercise', 'check', 'off_by']
 
-# %% ../nbs/exercises.ipynb #2876507f
+# %% ../nbs/exercises.ipynb #95bc0392
 import tempfile
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np, pandas as pd, torch
@@ -27,15 +28,21 @@ from .ranking import bpr_loss
 from .recommendation import History
 from .schedule import one_cycle
 
-# %% ../nbs/exercises.ipynb #7dc03faa
+# %% ../nbs/exercises.ipynb #ff1906e7
 _CHECKS = {}
 
 def exercise(name):
-    "Make the decorated function the check of exercise `name`; it returns what is off about an answer, or None"
+    "Make the decorated function, which returns what is off about an answer, check exercise `name`"
     def register(f):
         _CHECKS[name] = f
         return f
     return register
+
+def _verdict(name, answer):
+    "What is off about `answer`, None where it is right; an error in checking is off, too"
+    if answer is ...: return 'there is no answer yet. Put yours in place of the three dots'
+    try: return _CHECKS[name](answer)
+    except Exception as e: return f'checking it ended in {type(e).__name__}: {e}'
 
 def check(
     name, # Lesson and number, such as '02.1'
@@ -43,58 +50,65 @@ def check(
 ) -> bool: # Is it right?
     "Say that `answer` solves exercise `name`, or what is off about it"
     if name not in _CHECKS: raise ValueError(f'no exercise {name!r}: there are {sorted(_CHECKS)}')
-    try: off = 'there is no answer yet. Put yours in place of the three dots' if answer is ... else _CHECKS[name](answer)
-    except Exception as e: off = f'checking it ended in {type(e).__name__}: {e}'
+    off = _verdict(name, answer)
     print(f'Exercise {name}: ' + ('right.' if off is None else f'not yet, {off}.'))
     return off is None
 
+# %% ../nbs/exercises.ipynb #83060973
 def off_by(answer, right, tol=1e-6, what='your number'):
-    "What is off about a number or an array of them; None where it is within `tol`. Of one number it says in which direction and roughly how far"
+    "What is off about a number or an array of numbers; None where it is within `tol`"
     answer, right = np.asarray(answer, dtype=float), np.asarray(right, dtype=float)
-    if answer.shape != right.shape: return f'{what} has shape {answer.shape} where {right.shape} is asked for'
+    if answer.shape != right.shape:
+        return f'{what} has shape {answer.shape} where {right.shape} is asked for'
     gap = np.abs(answer - right).max()
     if gap <= tol: return None
     if right.ndim: return f'{what} is off by up to {gap:.3g}'
     if not np.isfinite(answer): return f'{what} is no finite number'
-    by = next((f'less than {o:.0%}' for o in (0.01, 0.1, 1) if gap < o * abs(right)), 'at least as much as it is')
+    near = [f'less than {o:.0%}' for o in (0.01, 0.1, 1) if gap < o * abs(right)]
+    by = [*near, 'at least as much as it is'][0]
     return f"{what} is too {'low' if answer < right else 'high'}, by {by}"
 
+# %% ../nbs/exercises.ipynb #9532c1c3
 @cache
 def _ratings(): return load_ratings()
 
-# %% ../nbs/exercises.ipynb #bf0a9776
+# %% ../nbs/exercises.ipynb #093bb438
 @exercise('01.1')
 def _01_1(answer):
-    return off_by(answer, _ratings()['user'].value_counts()[:94].sum() / len(_ratings()), tol=1e-3, what='your share')
+    right = _ratings()['user'].value_counts()[:94].sum() / len(_ratings())
+    return off_by(answer, right, tol=1e-3, what='your share')
 
-# %% ../nbs/exercises.ipynb #d1fe69c7
+# %% ../nbs/exercises.ipynb #8000183b
 @exercise('01.2')
 def _01_2(answer):
     answer, right = float(answer), _ratings()['rating'].median()
     mae = lambda o: (_ratings()['rating'] - o).abs().mean()
-    if not abs(answer - right) <= 0.01: return f'your constant misses by {mae(answer):.3f} on average, another by {mae(right):.3f}'
+    if abs(answer - right) <= 0.01: return None
+    return f'your constant misses by {mae(answer):.3f} on average, another by {mae(right):.3f}'
 
-# %% ../nbs/exercises.ipynb #b54712ff
+# %% ../nbs/exercises.ipynb #79fe5a6d
 def _rated(seed, n=60):
     "A small table of ratings, in which some titles have two ids"
     rng = np.random.default_rng(seed)
     movie = rng.integers(1, 16, n)
-    return pd.DataFrame({'user': rng.integers(1, 9, n), 'movie': movie, 'rating': rng.integers(1, 6, n), 'title': [f'Movie {o % 10}' for o in movie]})
+    df = pd.DataFrame({'movie': movie, 'title': [f'Movie {o % 10}' for o in movie]})
+    return df.assign(user=rng.integers(1, 9, n), rating=rng.integers(1, 6, n))
 
 @exercise('01.3')
 def _01_3(answer):
     for df in (_rated(1), _rated(2), _ratings()):
-        kept = df.copy()
+        kept, by_title = df.copy(), df.groupby('title')['rating']
+        right = (by_title.var(ddof=0) * by_title.size()).sum() / len(df)
         got = answer(df)
         if not df.equals(kept): return 'your function changes the table that it is given'
         if got is None: return 'your function returns nothing'
-        off = off_by(got, df.groupby('title')['rating'].var(ddof=0).mul(df.groupby('title').size()).sum() / len(df), tol=1e-4, what='your MSE')
-        if off: return off
+        if off := off_by(got, right, tol=1e-4, what='your MSE'): return off
 
-# %% ../nbs/exercises.ipynb #be2d49df
+# %% ../nbs/exercises.ipynb #2b3e65b5
 @exercise('02.1')
 def _02_1(answer):
-    return off_by(answer, crosstab(_ratings(), 100, 100).isna().to_numpy().mean(), tol=1e-3, what='your share of holes')
+    right = crosstab(_ratings(), 100, 100).isna().to_numpy().mean()
+    return off_by(answer, right, tol=1e-3, what='your share of holes')
 
 # %% ../nbs/exercises.ipynb #7c5ffef5
 @exercise('02.2')
@@ -104,7 +118,7 @@ def _02_2(answer):
     if answer.shape != (3,): return f'three numbers are asked for, yours have shape {answer.shape}'
     return off_by(movies @ answer, [1, -1, 0], tol=0.01, what='a score made with your numbers')
 
-# %% ../nbs/exercises.ipynb #73839ec7
+# %% ../nbs/exercises.ipynb #a9cef72e
 def _holes(seed, n_users=6, n_items=5):
     "A small table of ratings with holes, but no empty row or column"
     rng = np.random.default_rng(seed)
@@ -114,7 +128,8 @@ def _holes(seed, n_users=6, n_items=5):
     vals[holes] = np.nan
     vals[n_users - 1, 0] = np.nan # at least one hole
     vals[n_users - 1, 1] = 2.
-    return pd.DataFrame(vals, index=pd.Index(range(101, 101 + n_users), name='user'), columns=[f'movie {i}' for i in range(n_items)])
+    users = pd.Index(range(101, 101 + n_users), name='user')
+    return pd.DataFrame(vals, index=users, columns=[f'movie {i}' for i in range(n_items)])
 
 @exercise('02.3')
 def _02_3(answer):
@@ -124,49 +139,69 @@ def _02_3(answer):
         rest = torch.tensor(3 + np.random.default_rng(seed).random(R.shape), dtype=torch.float32)
         ((rest + bias - R)[~R.isnan()]**2).mean().backward()
         got = answer(R.clone(), rest.clone())
-        if not isinstance(got, (torch.Tensor, np.ndarray, list)): return f'your function returns {type(got).__name__}, a tensor is asked for'
-        off = off_by(torch.as_tensor(got).detach().squeeze(), bias.grad, tol=1e-4, what='your gradient')
-        if off: return off
+        if not isinstance(got, (torch.Tensor, np.ndarray, list)):
+            return f'your function returns {type(got).__name__}, a tensor is asked for'
+        got = torch.as_tensor(got).detach().squeeze()
+        if off := off_by(got, bias.grad, tol=1e-4, what='your gradient'): return off
 
 # %% ../nbs/exercises.ipynb #768efae5
 @exercise('03.1')
 def _03_1(answer):
     return off_by(answer, 1 - np.exp(-2), tol=5e-3, what='your share')
 
-# %% ../nbs/exercises.ipynb #b089bfa7
+# %% ../nbs/exercises.ipynb #a26cab9e
+def _wrong_codes(vals, got):
+    "What is off about the indices `got` of `vals`"
+    known = sorted({o for o in vals if o is not None})
+    right = [0 if o is None else known.index(o) + 1 for o in vals]
+    if len(got) != len(right): return f'{len(vals)} values gave {len(got)} indices'
+    n, shown = sum(a != b for a, b in zip(got, right)), str(vals[:5])
+    if len(vals) > 5: shown = shown[:-1] + ', ...]'
+    if n: return f'{n} of {len(vals)} indices are wrong for {shown}'
+
 @exercise('03.2')
 def _03_2(answer):
-    if not callable(answer): return f'your answer is of type {type(answer).__name__} where a function is asked for'
+    if not callable(answer):
+        return f'your answer is of type {type(answer).__name__} where a function is asked for'
     rng = np.random.default_rng(3)
-    for vals in (rng.integers(100, 999, 50).tolist(), [f'movie {o}' for o in rng.integers(0, 30, 40)], ['b', None, 'a', 'b', None], []):
-        known = sorted({o for o in vals if o is not None})
-        right = [0 if o is None else known.index(o) + 1 for o in vals]
+    names = [f'movie {o}' for o in rng.integers(0, 30, 40)]
+    for vals in (rng.integers(100, 999, 50).tolist(), names, ['b', None, 'a', 'b', None], []):
         got = answer(list(vals))
         if got is None: return 'your function returns None'
-        got = [int(o) for o in got]
-        if len(got) != len(right): return f'{len(vals)} values gave {len(got)} indices'
-        if got != right: return f'{sum(a != b for a, b in zip(got, right))} of {len(vals)} indices are wrong for {str(vals[:5])[:-1] + (", ...]" if len(vals) > 5 else "]")}'
+        if off := _wrong_codes(vals, [int(o) for o in got]): return off
 
-# %% ../nbs/exercises.ipynb #1b1bfdba
+# %% ../nbs/exercises.ipynb #61376482
+def _damped(train, valid, first, second):
+    "Predictions from damped offsets, the `first` of which explains what it can before the `second`"
+    def damped(diff, by):
+        groups = diff.groupby(by)
+        return groups.sum() / (groups.count() + 5)
+    mean = train.rating.mean()
+    a = damped(train.rating - mean, train[first])
+    b = damped(train.rating - mean - train[first].map(a), train[second])
+    return mean + valid[first].map(a).fillna(0) + valid[second].map(b).fillna(0)
+
+# %% ../nbs/exercises.ipynb #e3eaa382
+def _wrong_preds(answer, targ):
+    "What is off about predictions of the ratings `targ` at first sight"
+    if answer.shape != (len(targ),):
+        return f'your predictions have shape {answer.shape} where ({len(targ)},) is asked for'
+    if n := (~np.isfinite(answer)).sum(): return f'{n} of your predictions are no finite number'
+    if (mse := ((answer - targ)**2).mean()) < 0.6:
+        return (f'an MSE of {mse:.3f} is too good to be true: '
+                'the predictions may use the training rows only')
+
 @exercise('03.3')
 def _03_3(answer):
     dls = CollabDataLoaders.from_df(_ratings(), item_name='title', seed=42)
     train, valid = (dls.decode(dl.x, dl.y) for dl in dls)
     answer = np.asarray(answer, dtype=float)
-    if answer.shape != (len(valid),): return f'your predictions have shape {answer.shape} where ({len(valid)},) is asked for'
-    if not np.isfinite(answer).all(): return f'{(~np.isfinite(answer)).sum()} of your predictions are no finite number'
-    mse = ((answer - valid.rating)**2).mean()
-    if mse < 0.6: return f'an MSE of {mse:.3f} is too good to be true: the predictions may use the training rows only'
-    def damped(diff, by):
-        groups = diff.groupby(by)
-        return groups.sum() / (groups.count() + 5)
-    right, diff = {}, train.rating - train.rating.mean()
-    for first, second in (('title', 'user'), ('user', 'title')): # either order will do
-        a = damped(diff, train[first])
-        b = damped(diff - train[first].map(a), train[second])
-        right[first] = train.rating.mean() + valid[first].map(a).fillna(0) + valid[second].map(b).fillna(0)
-    if all(np.abs(answer - o).max() > 1e-3 for o in right.values()):
-        return f'your predictions have an MSE of {mse:.4f}, and they are not those of offsets divided by n + 5'
+    if off := _wrong_preds(answer, valid.rating): return off
+    orders = ('title', 'user'), ('user', 'title') # either will do
+    gaps = [np.abs(answer - _damped(train, valid, *o)).max() for o in orders]
+    if min(gaps) > 1e-3:
+        return (f'your predictions have an MSE of {((answer - valid.rating)**2).mean():.4f}, '
+                'and they are not those of offsets divided by n + 5')
 
 # %% ../nbs/exercises.ipynb #bb757bd9
 @exercise('04.1')
@@ -176,31 +211,36 @@ def _04_1(answer):
     W = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
     return off_by(v @ W, (W[1] + W[4]) / 2, tol=1e-5, what='v @ W')
 
-# %% ../nbs/exercises.ipynb #60f7d61b
+# %% ../nbs/exercises.ipynb #ad8cb079
 class _NoIndex(torch.Tensor):
     "A tensor that refuses to be indexed"
+    barred = {'__getitem__', 'index_select', 'embedding', 'gather', 'take', 'take_along_dim',
+              'select', 'unbind', '__iter__', 'split', 'numpy', 'tolist'}
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
-        if func.__name__ in ('__getitem__', 'index_select', 'embedding', 'gather', 'take', 'take_along_dim', 'select', 'unbind', '__iter__', 'split', 'numpy', 'tolist'):
+        if func.__name__ in cls.barred:
             raise RuntimeError(f'W was taken apart with {func.__name__}: use a product')
         return super().__torch_function__(func, types, args, kwargs or {})
 
 @exercise('04.2')
 def _04_2(answer):
-    if not callable(answer): return f'your answer is of type {type(answer).__name__} where a function is asked for'
+    if not callable(answer):
+        return f'your answer is of type {type(answer).__name__} where a function is asked for'
     gen = torch.Generator().manual_seed(1)
     for n, k, m in ((7, 3, 5), (30, 4, 64), (4, 2, 1)):
         W, idx = torch.randn(n, k, generator=gen), torch.randint(n, (m,), generator=gen)
         got = answer(idx, W.as_subclass(_NoIndex))
-        if not isinstance(got, torch.Tensor): return f'your function returns a {type(got).__name__}, not a tensor'
-        off = off_by(got.as_subclass(torch.Tensor).tolist(), W[idx].tolist(), tol=1e-5, what='your result')
-        if off: return off
+        if not isinstance(got, torch.Tensor):
+            return f'your function returns a {type(got).__name__}, not a tensor'
+        got = got.as_subclass(torch.Tensor).tolist()
+        if off := off_by(got, W[idx].tolist(), tol=1e-5, what='your result'): return off
 
-# %% ../nbs/exercises.ipynb #5235f54c
+# %% ../nbs/exercises.ipynb #9e5ea393
 @exercise('04.3')
 def _04_3(answer):
     dls = CollabDataLoaders.from_df(_ratings(), item_name='title', seed=42)
-    return off_by(answer, dls.train.n * sum(len(c) for c in dls.classes.values()) * 4, tol=0, what='your number of bytes')
+    right = dls.train.n * sum(len(c) for c in dls.classes.values()) * 4
+    return off_by(answer, right, tol=0, what='your number of bytes')
 
 # %% ../nbs/exercises.ipynb #d6a23d92
 @exercise('05.1')
@@ -208,7 +248,7 @@ def _05_1(answer):
     w, times = torch.arange(1., 11).reshape(5, 2), torch.tensor([[1.], [1.], [0.], [0.], [2.]])
     return off_by(torch.as_tensor(answer).detach(), 2 * w * times, tol=1e-4, what='your gradient')
 
-# %% ../nbs/exercises.ipynb #ca7af232
+# %% ../nbs/exercises.ipynb #d5025116
 def _nine_ratings(std, n):
     "The loss after `n` steps of gradient descent from a normal start, as in lesson 5"
     torch.manual_seed(42)
@@ -223,23 +263,27 @@ def _nine_ratings(std, n):
 @exercise('05.2')
 def _05_2(answer):
     with torch.random.fork_rng(devices=[]):
-        return off_by(answer, [_nine_ratings(std, 30) for std in (0.001, 0.01, 0.1, 0.5)], tol=2e-3, what='your list of losses')
+        right = [_nine_ratings(std, 30) for std in (0.001, 0.01, 0.1, 0.5)]
+    return off_by(answer, right, tol=2e-3, what='your list of losses')
 
-# %% ../nbs/exercises.ipynb #02c297e3
+# %% ../nbs/exercises.ipynb #069a084e
 @exercise('05.3')
 def _05_3(answer):
     if not isinstance(answer, type): return 'a class is asked for, not an object'
     m, idx = answer(7, 3), torch.randint(7, (20,))
     if not isinstance(m, nn.Module): return 'an object of your class is no module'
-    if [n for n, _ in m.named_parameters()] != ['weight']: return 'it should have one parameter, called weight'
-    if m.weight.shape != (7, 3): return f'OneHotEmbedding(7, 3) has a weight of shape {tuple(m.weight.shape)}'
+    if [n for n, _ in m.named_parameters()] != ['weight']:
+        return 'it should have one parameter, called weight'
+    if m.weight.shape != (7, 3):
+        return f'OneHotEmbedding(7, 3) has a weight of shape {tuple(m.weight.shape)}'
     res, g = m(idx), torch.randn(20, 3)
     off = off_by(res.detach(), m.weight.detach()[idx], tol=1e-5, what='what it looks up')
     if off: return off
     (res * g).sum().backward()
-    return off_by(m.weight.grad, torch.zeros(7, 3).index_add(0, idx, g), tol=1e-4, what='the gradient of its weight')
+    right = torch.zeros(7, 3).index_add(0, idx, g)
+    return off_by(m.weight.grad, right, tol=1e-4, what='the gradient of its weight')
 
-# %% ../nbs/exercises.ipynb #c0ec53cd
+# %% ../nbs/exercises.ipynb #d598442e
 @exercise('06.1')
 def _06_1(answer):
     for n in (5, 64, 200):
@@ -247,11 +291,11 @@ def _06_1(answer):
         pred = targ + torch.where(torch.rand(n) < 0.5, 0.4, 0.6) * torch.randn(n).sign()
         pred[0] = targ[0] - 0.5
         right = ((pred - targ).abs() <= 0.5).float().mean().item()
-        for p, t in ((pred, targ), (pred[:, None], targ), (pred, targ[:, None]), (pred[:, None], targ[:, None])):
-            off = off_by(answer(p, t), right, tol=1e-5, what=f'your metric of shapes {tuple(p.shape)} and {tuple(t.shape)}')
-            if off: return off
+        for p, t in product((pred, pred[:, None]), (targ, targ[:, None])):
+            what = f'your metric of shapes {tuple(p.shape)} and {tuple(t.shape)}'
+            if off := off_by(answer(p, t), right, tol=1e-5, what=what): return off
 
-# %% ../nbs/exercises.ipynb #15f7ee40
+# %% ../nbs/exercises.ipynb #d74c80a9
 @exercise('06.2')
 def _06_2(answer):
     p = nn.Parameter(torch.ones(1))
@@ -259,22 +303,29 @@ def _06_2(answer):
     for g in (4., -4.):
         p.grad = torch.full((1,), g)
         opt.step()
-    return off_by(np.asarray(answer, dtype=float).reshape(()), p.item(), tol=1e-3, what='your number')
+    return off_by(np.asarray(answer, dtype=float).reshape(()), p.item(), tol=1e-3)
 
-# %% ../nbs/exercises.ipynb #e5073d7f
+# %% ../nbs/exercises.ipynb #be5d5a3d
+def _epochs(cb, losses):
+    "How many epochs training with `cb` lasts where these are the validation losses"
+    dls = CollabDataLoaders.from_df(_ratings().head(300), valid_pct=0.5, seed=0)
+    model, todo = DotProduct(*(len(o) for o in dls.classes.values()), 2), list(losses)
+    learn = Learner(dls, model, cbs=cb)
+    learn.validate = lambda *args: [todo.pop(0)]
+    with learn.no_bar(), learn.no_logging():
+        try: learn.fit(len(losses))
+        except Exception as e: # the lesson's own CancelFitException is another than the package's
+            if type(e).__name__ != 'CancelFitException': raise
+    return len(learn.recorder.values)
+
 @exercise('06.3')
 def _06_3(answer):
-    dls = CollabDataLoaders.from_df(_ratings().head(300), valid_pct=0.5, seed=0)
-    for losses, n in (([5., 4., 4.5, 3.], 3), ([1., 2., 0.5, 0.4], 2), ([4., 3., 2., 1.], 4), ([4., 3., 3., 3.5], 4), ([4., 1., 3., 2., 1.], 3)):
-        model, todo = DotProduct(*(len(o) for o in dls.classes.values()), 2), list(losses)
-        learn = Learner(dls, model, cbs=answer())
-        learn.validate = lambda *args: [todo.pop(0)]
-        with learn.no_bar(), learn.no_logging():
-            try: learn.fit(len(losses))
-            except Exception as e: # the lesson's own CancelFitException is another class than the package's
-                if type(e).__name__ != 'CancelFitException': raise
-        done = len(learn.recorder.values)
-        if done != n: return f'after validation losses of {losses[:done]} training {"went on to here" if done > n else "had ended"}, with {len(losses)} epochs planned'
+    for losses, n in (([5., 4., 4.5, 3.], 3), ([1., 2., 0.5, 0.4], 2), ([4., 3., 2., 1.], 4),
+                      ([4., 3., 3., 3.5], 4), ([4., 1., 3., 2., 1.], 3)):
+        done = _epochs(answer(), losses)
+        how = 'went on to here' if done > n else 'had ended'
+        if done != n: return (f'after validation losses of {losses[:done]} training {how}, '
+                              f'with {len(losses)} epochs planned')
 
 # %% ../nbs/exercises.ipynb #36866cb8
 @exercise('06b.1')
@@ -306,63 +357,78 @@ def _06b_3(answer):
             off = off_by(ratio, 1, what='your rate, divided by the right one,')
             if off: return off
 
-# %% ../nbs/exercises.ipynb #bb2a9d2a
+# %% ../nbs/exercises.ipynb #3ef7f172
+def _every_pair(n_users=7, n_items=9):
+    "Each pair of a user and an item"
+    return torch.cartesian_prod(torch.arange(n_users), torch.arange(n_items))
+
+def _wrong_count(pred, x):
+    "What is off about the number of predictions"
+    if pred.numel() != len(x):
+        return f'{len(x)} pairs give predictions of shape {tuple(pred.shape)}'
+
 @exercise('07.1')
 def _07_1(answer):
     dls = CollabDataLoaders.from_df(_ratings(), item_name='title', bs=64, seed=42)
     train, valid = (dls.decode(dl.x, dl.y) for dl in dls)
-    pred = valid['title'].map(train.groupby('title')['rating'].mean()).fillna(train['rating'].mean())
+    means, mean = train.groupby('title')['rating'].mean(), train['rating'].mean()
+    pred = valid['title'].map(means).fillna(mean)
     return off_by(answer, ((pred - valid['rating'])**2).mean(), tol=1e-3, what='your MSE')
 
-# %% ../nbs/exercises.ipynb #86aba38c
+# %% ../nbs/exercises.ipynb #9b9d2c59
 @exercise('07.2')
 def _07_2(answer):
     for lo, hi in ((0, 5.5), (1, 5), (-2, 3)):
         x = torch.rand(8) * 6 - 3
-        off = off_by(answer(sigmoid_range(x, lo, hi), lo, hi), x, tol=1e-3, what=f'what it returns for the range ({lo}, {hi})')
+        what = f'what it returns for the range ({lo}, {hi})'
+        off = off_by(answer(sigmoid_range(x, lo, hi), lo, hi), x, tol=1e-3, what=what)
         if off: return off
 
-# %% ../nbs/exercises.ipynb #b48e3fa4
+# %% ../nbs/exercises.ipynb #7bee8d43
 @exercise('07.3')
 def _07_3(answer):
     for lo, hi in ((1, 5), (0, 2.5)):
-        model, x = answer(7, 9, 4, (lo, hi)), torch.stack([torch.arange(63) % 7, torch.arange(63) % 9], dim=1)
-        for o in (model.user_factors, model.movie_factors): nn.init.normal_(o.weight, 0.5, 1.)
-        dot = torch.einsum('ik,jk->ij', model.user_factors.weight, model.movie_factors.weight)[x[:, 0], x[:, 1]].detach()
-        pred = model(x).detach()
-        if pred.numel() != len(x): return f'{len(x)} pairs give predictions of shape {tuple(pred.shape)}'
-        off = off_by(pred.flatten(), dot.numpy().clip(lo, hi), tol=1e-4, what=f'a prediction with the range ({lo}, {hi})')
+        model, x = answer(7, 9, 4, (lo, hi)), _every_pair()
+        users, movies = model.user_factors.weight, model.movie_factors.weight
+        for o in (users, movies): nn.init.normal_(o, 0.5, 1.)
+        pred, right = model(x).detach(), (users @ movies.t()).detach().flatten().clamp(lo, hi)
+        off = _wrong_count(pred, x) or off_by(pred.flatten(), right, tol=1e-4,
+                                              what=f'a prediction with the range ({lo}, {hi})')
         if off: return off
 
-# %% ../nbs/exercises.ipynb #d2dc1b94
+# %% ../nbs/exercises.ipynb #fe8cd096
 @exercise('08.1')
 def _08_1(answer):
     n = float(answer)
     if n != int(n): return 'a number of factors is whole'
     size = (944 + 1665) * (n + 1)
     if size >= 80_000: return f'with {n:.0f} factors the model has {size:,.0f} numbers'
-    if size + 944 + 1665 < 80_000: return f'with {n:.0f} factors the model has {size:,.0f} numbers: there is room for more'
+    if size + 944 + 1665 < 80_000:
+        return f'with {n:.0f} factors the model has {size:,.0f} numbers: there is room for more'
 
-# %% ../nbs/exercises.ipynb #a8da4199
+# %% ../nbs/exercises.ipynb #560241a9
 @exercise('08.2')
 def _08_2(answer):
-    if not isinstance(answer, pd.Series): return f'it is a {type(answer).__name__} where a Series is asked for'
+    if not isinstance(answer, pd.Series):
+        return f'it is a {type(answer).__name__} where a Series is asked for'
     df = _ratings()
-    right = (df['rating'] - df.groupby('title')['rating'].transform('mean')).groupby(df['user']).mean()
+    above = df['rating'] - df.groupby('title')['rating'].transform('mean')
+    right = above.groupby(df['user']).mean()
     if set(answer.index) != set(right.index): return 'its index is not the users'
     return off_by(answer.reindex(right.index), right, tol=1e-4, what='a user')
 
-# %% ../nbs/exercises.ipynb #27d30c19
+# %% ../nbs/exercises.ipynb #ad1554fc
 @exercise('08.3')
 def _08_3(answer):
     for y_range in ((0, 5.5), (1, 5)):
-        model, x = answer(7, 9, y_range), torch.stack([torch.arange(63) % 7, torch.arange(63) % 9], dim=1)
-        for o in (model.user_bias, model.movie_bias): nn.init.normal_(o.weight)
-        if sum(p.numel() for p in model.parameters()) != 7 + 9: return 'it should have one number for each user and each movie'
-        pred = model(x).detach()
-        if pred.numel() != len(x): return f'{len(x)} pairs give predictions of shape {tuple(pred.shape)}'
-        total = model.user_bias.weight.detach()[x[:, 0]] + model.movie_bias.weight.detach()[x[:, 1]]
-        off = off_by(pred.flatten(), sigmoid_range(total, *y_range).flatten(), tol=1e-5, what=f'a prediction with the range {y_range}')
+        model, x = answer(7, 9, y_range), _every_pair()
+        users, movies = model.user_bias.weight, model.movie_bias.weight
+        for o in (users, movies): nn.init.normal_(o)
+        if sum(p.numel() for p in model.parameters()) != 7 + 9:
+            return 'it should have one number for each user and each movie'
+        pred, right = model(x).detach(), sigmoid_range(users + movies.t(), *y_range).detach()
+        off = _wrong_count(pred, x) or off_by(pred.flatten(), right.flatten(), tol=1e-5,
+                                              what=f'a prediction with the range {y_range}')
         if off: return off
 
 # %% ../nbs/exercises.ipynb #09b3ea87
@@ -376,7 +442,7 @@ def _09_1(answer):
 def _09_2(answer):
     return off_by(answer, (_ratings().rating - 5.5/2).pow(2).mean(), tol=1e-3, what='your error')
 
-# %% ../nbs/exercises.ipynb #b9ba0b2b
+# %% ../nbs/exercises.ipynb #7e370049
 @exercise('09.3')
 def _09_3(answer):
     if not callable(answer): return 'it is no function of p and wd'
@@ -384,7 +450,8 @@ def _09_3(answer):
         p = torch.randn(shape, requires_grad=True)
         (wd * p.abs().sum()).backward()
         got = torch.as_tensor(answer(p.detach().clone(), wd)).detach()
-        if off := off_by(got, p.grad, tol=1e-5, what=f'what you add to {len(p.flatten())} gradients at wd={wd}'): return off
+        what = f'what you add to {p.numel()} gradients at wd={wd}'
+        if off := off_by(got, p.grad, tol=1e-5, what=what): return off
 
 # %% ../nbs/exercises.ipynb #6cde76e2
 @exercise('10.1')
@@ -392,7 +459,7 @@ def _10_1(answer):
     rows = _ratings()['user'].nunique() + 1 + _ratings()['title'].nunique() + 1
     return off_by(answer, 80_000 // rows - 1, tol=0, what='your number of factors')
 
-# %% ../nbs/exercises.ipynb #f4713bb2
+# %% ../nbs/exercises.ipynb #70b74ac4
 @exercise('10.2')
 def _10_2(answer):
     if not isinstance(answer, type): return 'a class is asked for, not an object'
@@ -400,59 +467,64 @@ def _10_2(answer):
     m = answer(sizes, 2)
     if not isinstance(m, nn.Module): return 'an object of your class is no module'
     found = sorted(tuple(p.shape) for p in m.parameters() if p.requires_grad)
-    if found != sorted((n, 2) for n in sizes): return f'for three columns, the shapes of the registered parameters are {found}'
+    if found != sorted((n, 2) for n in sizes):
+        return f'for three columns, the shapes of the registered parameters are {found}'
     x = torch.stack([torch.randint(n, (9,)) for n in sizes], dim=1)
     pred, g = m(x), torch.randn(9, 6)
     tables = {len(p): p for p in m.parameters()}
-    off = off_by(pred.detach(), torch.cat([tables[n].detach()[x[:, i]] for i, n in enumerate(sizes)], dim=1), 1e-6, 'what it looks up')
-    if off: return off
+    right = torch.cat([tables[n].detach()[x[:, i]] for i, n in enumerate(sizes)], dim=1)
+    if off := off_by(pred.detach(), right, 1e-6, 'what it looks up'): return off
     (pred * g).sum().backward()
     if any(p.grad is None for p in m.parameters()): return 'a table gets no gradient'
 
-# %% ../nbs/exercises.ipynb #33cfe07b
+# %% ../nbs/exercises.ipynb #074bc587
 @exercise('10.3')
 def _10_3(answer):
     if not callable(answer): return 'a function is asked for'
     a, b = DotProductParams(7, 9, 4), DotProductBias(7, 9, 4)
     res = answer(a.state_dict())
-    if not isinstance(res, dict): return f'your function returns a {type(res).__name__}, not a dictionary'
+    if not isinstance(res, dict):
+        return f'your function returns a {type(res).__name__}, not a dictionary'
     names = {f'{name}.weight' for name, _ in a.named_parameters()}
     if set(res) != names: return f'your names are {sorted(res)}'
     for name, p in b.named_parameters():
-        if res[name].shape != p.shape: return f'{name} has shape {tuple(res[name].shape)} where {tuple(p.shape)} is asked for'
+        if res[name].shape != p.shape:
+            return f'{name} has shape {tuple(res[name].shape)} where {tuple(p.shape)} is asked for'
     b.load_state_dict(res)
     x = torch.stack([torch.randint(7, (20,)), torch.randint(9, (20,))], dim=1)
     return off_by(b(x).detach().flatten(), a(x).detach(), 1e-5, 'what the loaded model predicts')
 
-# %% ../nbs/exercises.ipynb #a2d0097f
+# %% ../nbs/exercises.ipynb #4ecf9ac6
 @exercise('11.1')
 def _11_1(answer):
     if isinstance(answer, str): return 'it is a text, not a list of five titles'
     answer, r = [str(o) for o in answer], _ratings()
     by_title = r.groupby('title').rating
-    right = list(((by_title.sum() + 10 * r.rating.mean()) / (by_title.count() + 10)).nlargest(5).index)
+    damped = (by_title.sum() + 10 * r.rating.mean()) / (by_title.count() + 10)
+    right = list(damped.nlargest(5).index)
     if len(answer) != 5: return f'the list has {len(answer)} entries, not 5'
     n = len(set(answer) & set(right))
     if n < 5: return f'{n} of the five titles are right'
     if answer != right: return 'the titles are right, but not their order'
 
-# %% ../nbs/exercises.ipynb #5d063edb
+# %% ../nbs/exercises.ipynb #02bd9409
 @exercise('11.2')
 def _11_2(answer):
     if not callable(answer): return 'it is not a function'
-    v = nn.functional.normalize(torch.randn(20, 2, 5, generator=torch.Generator().manual_seed(13), dtype=torch.float64), dim=2)
+    g = torch.Generator().manual_seed(13)
+    v = nn.functional.normalize(torch.randn(20, 2, 5, generator=g, dtype=torch.float64), dim=2)
     got = [float(answer((a @ b).item() if i % 2 else a @ b)) for i, (a, b) in enumerate(v)]
     return off_by(got, (v[:, 0] - v[:, 1]).norm(dim=1), tol=1e-5, what='a distance')
 
-# %% ../nbs/exercises.ipynb #37c4c374
+# %% ../nbs/exercises.ipynb #41f93220
 @exercise('12.1')
 def _12_1(answer):
     if not callable(answer): return 'it is no function of a table'
     for shape in ((3, 3), (6, 4)):
         table = torch.randn(shape) + 3
         right = table - table.mean(dim=1, keepdim=True) - table.mean(dim=0) + table.mean()
-        off = off_by(answer(table.clone()), right, tol=1e-4, what=f'the interaction of a random {shape[0]} x {shape[1]} table')
-        if off: return off
+        what = f'the interaction of a random {shape[0]} x {shape[1]} table'
+        if off := off_by(answer(table.clone()), right, tol=1e-4, what=what): return off
 
 # %% ../nbs/exercises.ipynb #b89904fb
 @exercise('12.2')
@@ -482,40 +554,52 @@ def _13_1(answer):
     r = _ratings()
     return off_by(answer, (r.user.nunique() + r.title.nunique() + 2) * 21, tol=0, what='your count')
 
-# %% ../nbs/exercises.ipynb #d87a5e8c
+# %% ../nbs/exercises.ipynb #c934a177
+def _scramble(model, seed=0):
+    "Random numbers for all parameters, the same each time"
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(torch.randn(p.shape, generator=torch.Generator().manual_seed(seed + len(p))))
+
 @exercise('13.2')
 def _13_2(answer):
     if not callable(answer): return 'it is not a function'
     df = make_ratings(6, 5, 20, seed=2)
     dls = CollabDataLoaders.from_df(df.astype(float).astype({'user': int, 'item': int}), seed=2)
     model = EmbeddingDotBias.from_classes(3, dls.classes)
-    with torch.no_grad():
-        for p in model.parameters(): p.copy_(torch.randn(p.shape, generator=torch.Generator().manual_seed(len(p))))
+    _scramble(model)
     right = Learner(dls, model).predict(df[['user', 'item']]).to_numpy()
     got = [float(answer(model, u, i)) for u, i in zip(df['user'].tolist(), df['item'].tolist())]
     return off_by(got, right, tol=1e-4, what='a score')
 
-# %% ../nbs/exercises.ipynb #bfed4629
+# %% ../nbs/exercises.ipynb #2817842d
 @exercise('13.3')
 def _13_3(answer):
     if not hasattr(answer, 'predict'): return 'it has no predict: it is not a learner'
     p = planted_factors(200, 100, seed=3)
-    stars = np.clip(3.5 + p.user_bias[:, None] + p.item_bias + p.user_factors @ p.item_factors.T, 1, 5)
-    pairs = pd.DataFrame({'user': np.repeat(np.arange(1, 201), 100), 'item': np.tile(np.arange(1, 101), 200)})
+    scores = p.user_bias[:, None] + p.item_bias + p.user_factors @ p.item_factors.T
+    stars, users, items = np.clip(3.5 + scores, 1, 5), np.arange(1, 201), np.arange(1, 101)
+    pairs = pd.DataFrame({'user': np.repeat(users, 100), 'item': np.tile(items, 200)})
     error = np.sqrt(np.mean((answer.predict(pairs).to_numpy() - stars.ravel())**2))
     if not error < 0.45: return f'its error is {error:.2f} stars'
 
-# %% ../nbs/exercises.ipynb #07f18281
+# %% ../nbs/exercises.ipynb #11ca5eb0
 def _untrained(seed):
-    "A learner with random weights, its predictions (a row a user, a column an item) and who rated what how often"
+    "A learner with random weights; users by items, its predictions and who rated what how often"
     df = make_ratings(30, 40, 500, seed=seed).astype({'rating': float})
     learn = collab_learner(CollabDataLoaders.from_df(df, seed=seed), n_factors=3, y_range=(0, 5.5))
-    with torch.no_grad():
-        for p in learn.model.parameters(): p.copy_(torch.randn(p.shape, generator=torch.Generator().manual_seed(seed + len(p))))
+    _scramble(learn.model, seed)
     users, items = (c.items[1:] for c in learn.dls.classes.values())
     pairs = pd.MultiIndex.from_product([users, items], names=['user', 'item']).to_frame(index=False)
     preds = pairs.assign(p=learn.predict(pairs)).pivot(index='user', columns='item', values='p')
     return learn, preds, pd.crosstab(df['user'], df['item'])
+
+# %% ../nbs/exercises.ipynb #0b33917c
+def _wrong_pick(got, score, unfit, better):
+    "What is off about item `got`; the highest `score` is right, NaN will not do"
+    if got not in score.index: return f'{got!r} is no item'
+    if pd.isna(score[got]): return unfit
+    if score[got] < score.max() - 1e-4: return better.format(score.max() - score[got])
 
 @exercise('14.1')
 def _14_1(answer):
@@ -523,33 +607,38 @@ def _14_1(answer):
     for seed in range(3):
         learn, preds, seen = _untrained(seed)
         for a, b in ((1, 2), (3, 20), (11, 7)):
-            low = preds.loc[[a, b]].min().where((seen.loc[[a, b]].sum() == 0) & (seen.sum() >= 5))
-            got = answer(learn, a, b)
-            if got not in low.index: return f'{got!r} is no item'
-            if pd.isna(low[got]): return f'of users {a} and {b} one has rated {got}, or it has too few ratings'
-            if low[got] < low.max() - 1e-4: return f'for users {a} and {b} another item has a lower prediction that is {low.max() - low[got]:.2g} stars higher'
+            fit = (seen.loc[[a, b]].sum() == 0) & (seen.sum() >= 5)
+            low, got = preds.loc[[a, b]].min().where(fit), answer(learn, a, b)
+            off = _wrong_pick(got, low,
+                f'of users {a} and {b} one has rated {got}, or it has too few ratings',
+                f'for users {a} and {b} another item has a lower prediction '
+                'that is {:.2g} stars higher')
+            if off: return off
 
-# %% ../nbs/exercises.ipynb #4b459a0e
+# %% ../nbs/exercises.ipynb #bde4abff
 @exercise('14.2')
 def _14_2(answer):
     if not callable(answer): return 'it is not a function'
     for seed, k in ((0, 5), (1, 2.5), (2, 100)):
         df = make_ratings(30, 40, 300, seed=seed).astype({'rating': float})
         history = History(CollabDataLoaders.from_df(df, seed=seed))
-        right = df.groupby('item').rating.agg(lambda o: (o.sum() + k * df.rating.mean()) / (len(o) + k))
-        off = off_by(answer(history, k)[1:], right.to_numpy(), tol=1e-3, what=f'your mean of the items with k={k}')
+        by_item, mean = df.groupby('item').rating, df.rating.mean()
+        right = (by_item.sum() + k * mean) / (by_item.count() + k)
+        off = off_by(answer(history, k)[1:], right, tol=1e-3,
+                     what=f'your mean of the items with k={k}')
         if off: return off
 
-# %% ../nbs/exercises.ipynb #d67b9f12
+# %% ../nbs/exercises.ipynb #c122d72e
 @exercise('14b.1')
 def _14b_1(answer):
     if not callable(answer): return 'it is not a function'
     for k, noise, spread in ((4, 0.7, 0.4), (9, 1.1, 0.3), (1, 0.5, 2.), (0, 0.7, 0.4)):
         s = torch.randn(k, generator=torch.Generator().manual_seed(k))
-        off = off_by(float(answer(s, noise, spread)), float(s.sum() / (k + noise**2 / spread**2)), tol=1e-4, what=f'the bias from {k} surprises')
+        got, right = answer(s, noise, spread), s.sum() / (k + noise**2 / spread**2)
+        off = off_by(float(got), float(right), tol=1e-4, what=f'the bias from {k} surprises')
         if off: return off
 
-# %% ../nbs/exercises.ipynb #3e376d0f
+# %% ../nbs/exercises.ipynb #ed10dd61
 @exercise('14b.2')
 def _14b_2(answer):
     if not callable(answer): return 'it is not a function'
@@ -557,33 +646,42 @@ def _14b_2(answer):
         learn, preds, seen = _untrained(seed)
         spread = preds.std().where(seen.sum() >= least)
         got = answer(learn, least)
-        if got not in spread.index: return f'{got!r} is no item'
-        if pd.isna(spread[got]): return f'{got!r} has fewer than {least} ratings'
-        if spread[got] < spread.max() - 1e-4: return f'predictions differ more on another item than on {got!r}'
+        off = _wrong_pick(got, spread, f'{got!r} has fewer than {least} ratings',
+                          f'predictions differ more on another item than on {got!r}')
+        if off: return off
 
-# %% ../nbs/exercises.ipynb #7a841093
+# %% ../nbs/exercises.ipynb #593d861f
 @exercise('15.1')
 def _15_1(answer):
     scores, relevant = torch.arange(6., 0, -1)[None], torch.tensor([[0, 1, 0, 0, 1, 1]]).bool()
-    return off_by(answer, list_metrics(scores, relevant, 5)['ndcg'].item(), tol=5e-4, what='your NDCG')
+    right = list_metrics(scores, relevant, 5)['ndcg'].item()
+    return off_by(answer, right, tol=5e-4, what='your NDCG')
 
-# %% ../nbs/exercises.ipynb #26d7a526
+# %% ../nbs/exercises.ipynb #b74dcc5c
+def _latest(df):
+    "Positions of the latest quarter of each user's rows"
+    right = []
+    for user in df.user.unique():
+        rows = np.flatnonzero(df.user == user)
+        rows = rows[np.argsort(df.timestamp.to_numpy()[rows], kind='stable')]
+        right += rows[len(rows) - len(rows) // 4:].tolist()
+    return sorted(right)
+
 @exercise('15.2')
 def _15_2(answer):
     if not callable(answer): return 'it is no function of ratings'
     rng = np.random.default_rng()
     for index in (range(300), rng.permutation(300) + 5):
-        df = pd.DataFrame({'user': rng.integers(0, 12, 300), 'timestamp': rng.integers(0, 60, 300), 'rating': 3.}, index=index)
-        right = []
-        for user in df.user.unique():
-            rows = np.flatnonzero(df.user == user)
-            rows = rows[np.argsort(df.timestamp.to_numpy()[rows], kind='stable')]
-            right += rows[len(rows) - len(rows) // 4:].tolist()
-        got = sorted(np.asarray(answer(df.copy())).tolist())
-        if len(got) != len(right): return f'it picks {len(got)} rows of a made-up table where there are {len(right)}'
-        if got != sorted(right): return f'{len(set(got) - set(right))} of the {len(right)} rows it picks are not among the latest quarter of their user (positions, not labels)'
+        df = pd.DataFrame({'user': rng.integers(0, 12, 300), 'rating': 3.}, index=index)
+        df['timestamp'] = rng.integers(0, 60, 300)
+        right, got = _latest(df), sorted(np.asarray(answer(df.copy())).tolist())
+        n = len(right)
+        if len(got) != n: return f'it picks {len(got)} rows of a made-up table where there are {n}'
+        if got != right:
+            return (f'{len(set(got) - set(right))} of the {n} rows it picks are not among '
+                    'the latest quarter of their user (positions, not labels)')
 
-# %% ../nbs/exercises.ipynb #aa6d6897
+# %% ../nbs/exercises.ipynb #e4bdaf8c
 @exercise('15.3')
 def _15_3(answer):
     if not callable(answer): return 'it is no function of a model and dls'
@@ -591,9 +689,11 @@ def _15_3(answer):
     dls = CollabDataLoaders.from_df(df, seed=int(np.random.randint(1000)), bs=32, val_bs=50)
     for model in (GlobalMean(dls), Biases(dls)):
         x, y = dls.valid.x.long(), dls.valid.y.flatten()
-        right = pd.Series(((model(x) - y)**2).numpy()).groupby(x[:, 0].numpy()).mean().pow(0.5).mean()
+        squared = pd.Series(((model(x) - y)**2).numpy())
+        right = squared.groupby(x[:, 0].numpy()).mean().pow(0.5).mean()
         got = answer(model, dls)
-        if not isinstance(got, dict) or 'user_rmse' not in got: return "it returns no dict with 'user_rmse'"
+        if not isinstance(got, dict) or 'user_rmse' not in got:
+            return "it returns no dict with 'user_rmse'"
         if off := off_by(got['user_rmse'], right, tol=1e-4, what='user_rmse'): return off
 
 # %% ../nbs/exercises.ipynb #4825efa0
@@ -611,46 +711,54 @@ def _16_2(answer):
         off = off_by(answer(rows.clone(), parts.clone(), n), right, tol=1e-4, what='your gradient')
         if off: return off
 
-# %% ../nbs/exercises.ipynb #032a2bf9
+# %% ../nbs/exercises.ipynb #3fe887c3
 @exercise('16.3')
 def _16_3(answer):
     for n, seed in ((1, 0), (64, 1)):
         gen = torch.Generator().manual_seed(seed)
-        u, i, r = torch.randn(n, 5, generator=gen), torch.randn(n, 5, generator=gen), torch.randn(n, generator=gen) * 3
+        u, i = torch.randn(2, n, 5, generator=gen)
+        r = torch.randn(n, generator=gen) * 3
         a, b = u.clone().requires_grad_(), i.clone().requires_grad_()
         ((a * b).sum(1) - r).abs().mean().backward()
-        for mine, right, what in zip(answer(u, i, r), (a.grad, b.grad), ('your gradient for u', 'your gradient for i')):
-            off = off_by(mine, right, tol=1e-5, what=what)
+        for mine, right, name in zip(answer(u, i, r), (a.grad, b.grad), 'ui'):
+            off = off_by(mine, right, tol=1e-5, what=f'your gradient for {name}')
             if off: return off
 
-# %% ../nbs/exercises.ipynb #88526314
+# %% ../nbs/exercises.ipynb #ac6f32bc
 @exercise('17.1')
-def _17_1(answer): return off_by(answer, bpr_loss(torch.tensor([2., 0.5]), torch.tensor([1., 0.])), tol=5e-4, what='your loss')
+def _17_1(answer):
+    right = bpr_loss(torch.tensor([2., 0.5]), torch.tensor([1., 0.]))
+    return off_by(answer, right, tol=5e-4, what='your loss')
 
-# %% ../nbs/exercises.ipynb #c0a371ff
+# %% ../nbs/exercises.ipynb #80ff2cc8
 @exercise('17.2')
 def _17_2(answer):
     n = _ratings().user.value_counts()
-    return off_by(answer, (n * n).sum() / n.sum() / _ratings().movie.nunique(), tol=1e-3, what='your share')
+    right = (n * n).sum() / n.sum() / _ratings().movie.nunique()
+    return off_by(answer, right, tol=1e-3, what='your share')
 
-# %% ../nbs/exercises.ipynb #4e12cb3a
+# %% ../nbs/exercises.ipynb #bf1090d3
 @exercise('17.3')
 def _17_3(answer):
     if not callable(answer): return 'it is no function of scores and liked'
     for n in (5, 60):
         scores, liked = torch.randint(0, 8, (n,)).float(), torch.rand(n) < 0.3
         liked[0], liked[1] = True, False
-        pairs = [1. if a > b else 0.5 if a == b else 0. for a in scores[liked].tolist() for b in scores[~liked].tolist()]
-        if off := off_by(float(answer(scores, liked)), np.mean(pairs), tol=1e-4, what=f'the share for {n} items, some of them tied,'): return off
+        pairs = np.subtract.outer(scores[liked].tolist(), scores[~liked].tolist())
+        right = (pairs > 0).mean() + (pairs == 0).mean() / 2
+        off = off_by(float(answer(scores, liked)), right, tol=1e-4,
+                     what=f'the share for {n} items, some of them tied,')
+        if off: return off
 
-# %% ../nbs/exercises.ipynb #109ca742
+# %% ../nbs/exercises.ipynb #1b969200
 @exercise('18.1')
 def _18_1(answer):
     if not callable(answer): return 'it is not a function'
     good = pack({'n': int(np.random.default_rng().integers(1_000_000))}, {})
     if answer(good) is not True: return f'it returns {answer(good)!r} for a file as it was written'
-    for what, bad in (('a byte changed', b'Q' + good[1:]), ('the last byte cut off', good[:-1]), ('nothing in it', b''),
-                      ('its checksum alone', good[-64:]), ('a byte too many', good + b' ')):
+    for what, bad in (('a byte changed', b'Q' + good[1:]), ('the last byte cut off', good[:-1]),
+                      ('nothing in it', b''), ('its checksum alone', good[-64:]),
+                      ('a byte too many', good + b' ')):
         if answer(bad) is not False: return f'it returns {answer(bad)!r} for a file with {what}'
 
 # %% ../nbs/exercises.ipynb #3ea79524

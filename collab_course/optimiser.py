@@ -11,17 +11,16 @@ import torch
 from fastcore.basics import patch
 from torch import nn
 
-# %% ../nbs/optimiser.ipynb #b690dc99
-def _kernel(group, grads, ps, avgs, sqrs, counts):
-    "One step of one group, by torch's fused kernel"
-    if not ps: return
+# %% ../nbs/optimiser.ipynb #00e0c074
+def _kernel(group, grads, ps, avgs, sqrs, counts, count):
+    "One step of one group, by torch's fused kernel; `counts` are the elements of `count`"
     beta1, beta2 = group['betas']
-    torch._foreach_add_(counts, 1)
+    count += 1
     torch._fused_adamw_(ps, grads, avgs, sqrs, [], counts, lr=group['lr'], beta1=beta1, beta2=beta2,
                         weight_decay=group['weight_decay'], eps=group['eps'], amsgrad=False,
                         maximize=group['maximize'])
 
-# %% ../nbs/optimiser.ipynb #4b87d0cd
+# %% ../nbs/optimiser.ipynb #fa9c8844
 class FusedAdamW(torch.optim.AdamW):
     """`torch.optim.AdamW`, less the Python around its fused kernel: what the kernel takes is listed
     once, not at every step. A step that needs more, as without a gradient, is torch's own."""
@@ -31,7 +30,8 @@ class FusedAdamW(torch.optim.AdamW):
         grads = [[p.grad for p in g['params']] for g in self.param_groups]
         missing = any(o is None for gs in grads for o in gs)
         if closure or missing or not self._ready(): return super().step(closure)
-        for g, gs, lists in zip(self.param_groups, grads, self._lists): _kernel(g, gs, *lists)
+        for g, gs, lists in zip(self.param_groups, grads, self._lists):
+            if gs: _kernel(g, gs, *lists)
     step.hooked = True # or torch wraps it
 
 # %% ../nbs/optimiser.ipynb #fcac2934
@@ -43,7 +43,16 @@ def _kernel_does(groups):
             and len({(p.device, p.dtype) for p in ps}) <= 1
             and all(p.is_floating_point() and not p.grad.is_sparse for p in ps))
 
-# %% ../nbs/optimiser.ipynb #37475d40
+# %% ../nbs/optimiser.ipynb #4575e3f3
+@patch
+def _lists_of(self:FusedAdamW, ps):
+    "What the kernel takes of the parameters `ps`"
+    states = [self.state[p] for p in ps]
+    count = torch.stack([o['step'] for o in states]) if ps else None
+    for i, o in enumerate(states): o['step'] = count[i]
+    return ps, *([o[k] for o in states] for k in ('exp_avg', 'exp_avg_sq', 'step')), count
+
+# %% ../nbs/optimiser.ipynb #b482c9ed
 @patch
 def _for_kernel(self:FusedAdamW):
     "What torch's fused kernel takes, group by group, or None"
@@ -51,9 +60,7 @@ def _for_kernel(self:FusedAdamW):
     for p in (p for g in self.param_groups for p in g['params'] if p not in self.state):
         self.state[p] = {'step': torch.zeros((), device=p.device),
                          'exp_avg': torch.zeros_like(p), 'exp_avg_sq': torch.zeros_like(p)}
-    def kept(g, k): return [self.state[p][k] for p in g['params']]
-    return [(g['params'], *(kept(g, k) for k in ('exp_avg', 'exp_avg_sq', 'step')))
-            for g in self.param_groups]
+    return [self._lists_of(g['params']) for g in self.param_groups]
 
 # %% ../nbs/optimiser.ipynb #ca333d28
 @patch

@@ -3,7 +3,7 @@
 # %% auto #0
 __all__ = ['Checkpoint', 'load_learner']
 
-# %% ../nbs/18_keep_and_share.ipynb #9f62705a
+# %% ../nbs/18_keep_and_share.ipynb #f0f9d31b
 from pathlib import Path
 
 from fastcore.basics import patch
@@ -11,8 +11,7 @@ from fastcore.meta import delegates
 
 from .files import FORMAT, _part, _reading, check_place, check_whole
 from .files import pack, unpack, write_whole
-from .learner import Learner
-from .progress import Callback
+from .learner import Callback, Learner
 from .rebuild import _check_fit, _dls_meta, _dls_tensors, _fill, _load_opt, _make_dls
 from .rebuild import _model_args, _opt_parts, _random_part, _vocabulary, _weights
 from .seeds import random_state

@@ -97,7 +97,7 @@ def _starless(history:History):
     res.ratings = torch.full_like(history.ratings, torch.nan)
     return res
 
-# %% ../nbs/17_ranking.ipynb #0ffe060e
+# %% ../nbs/17_ranking.ipynb #a5a2f740
 def ranking_dls(
     dls, # Ratings: `CollabDataLoaders`
     at_least=None, # Lowest rating that counts as liked; None takes whatever was rated
@@ -107,7 +107,8 @@ def ranking_dls(
     """Pairs of a liked and another item, to learn a ranking, with the `history` of the ratings but
     for the stars. Raises `ValueError` where nothing is liked."""
     seen, known = dls.train.x, torch.cat([dls.train.x, dls.valid.x])
-    train = _pairs(dls.train, seen, dls, at_least, bs or dls.bs, shuffle=True, drop_last=True, even=even)
+    kwargs = dict(shuffle=True, drop_last=True, even=even)
+    train = _pairs(dls.train, seen, dls, at_least, bs or dls.bs, **kwargs)
     valid = _pairs(dls.valid, known, dls, at_least, dls.valid.bs)
     res = DataLoaders(train, valid, dls.classes, dls.rating_name)
     res._history = _starless(dls.history)
