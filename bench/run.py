@@ -3,8 +3,9 @@
     python bench/run.py [--rounds 5] [--threads 1 2] [--large]
 
 Makes an environment a peer under .bench/ (fastai's takes minutes and 6 GB), hands all the same split of MovieLens 100K, runs
-every job in a process of its own, round after round, and writes medians and ratios to results.md and results.png beside this
-file. Run it on a machine that does nothing else. `--large` adds 100 thousand to 20 million made-up ratings: large.png."""
+every job in a process of its own, round after round, and writes medians and ratios to results.md beside this file, and
+pictures to nbs/images, where README shows them. Run it on a machine that does nothing else. `--large` adds 100 thousand to 20
+million made-up ratings."""
 import argparse, json, os, platform, subprocess, sys
 from configparser import ConfigParser
 from pathlib import Path
@@ -14,6 +15,7 @@ import matplotlib.pyplot as plt, numpy as np, pandas as pd
 
 HERE = Path(__file__).resolve().parent
 ROOT, WORK = HERE.parent, HERE.parent/'.bench'
+IMAGES = ROOT/'nbs'/'images'
 PEERS = {'fastai': ['fastai==2.8.12', 'torch==2.14.1', 'torchvision==0.29.1'], 'surprise': ['scikit-surprise==1.1.5', 'pandas']}
 #: how a job is called in the tables: its line for jobs.py, whose first word names its environment
 JOBS = {'collab_learner': 'course collab_learner', 'fastai collab_learner': 'fastai collab_learner', 'PyTorch and its DataLoader': 'pytorch',
@@ -115,7 +117,7 @@ def large(threads):
     for ax, name in zip(axs, ('seconds', 'MB')):
         ax.set(xscale='log', yscale='log', xlabel='ratings', ylabel=name)
         ax.legend(fontsize=8)
-    plt.savefig(HERE/'large.png', dpi=100, bbox_inches='tight')
+    plt.savefig(IMAGES/'bench_large.png', dpi=100, bbox_inches='tight')
     cols = ['ratings', 'bs', 'from_df s', 'from_df peak / table', 'bytes a rating', 'one epoch s', 'ratings a second', 'validate s', 'RMSE', 'recommend s', 'peak MB']
     return pd.DataFrame([(f"{o['n']:,}", o['bs'], f"{o['seconds']['from_df']:.2f}", f"{o['from_df_peak_mb'] / o['frame_mb']:.2f}", o['bytes_a_rating'], f"{o['seconds']['fit']:.2f}",
         f"{o['ratings_a_second']:,.0f}", f"{o['seconds']['validate']:.2f}", f"{o['rmse']:.3f}", f"{o['seconds']['recommend']:.3f}", f"{o['peak_mb']:,.0f}") for o in rows], columns=cols)
@@ -130,7 +132,8 @@ def main():
     for env in PEERS: python(env)
     plt.style.use('collab_course.course')
     text = [f'# Measured by `make bench`\n\n{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}; medians of {args.rounds} interleaved rounds; '
-            'MovieLens 100K, one split (seed 42), `bs=64`, 50 factors, one cycle to 5e-3, `wd=0.1`. One epoch includes its validation.']
+            'MovieLens 100K, one split (seed 42), `bs=64`, 50 factors, one cycle to 5e-3, `wd=0.1`. One epoch includes its validation.',
+            '![RMSE against seconds of training](../nbs/images/bench.png)']
     for threads in args.threads:
         table, peaks, loads = measure(args.rounds, threads)
         imports = {k: median(v) for k, v in loads.items()}
@@ -138,9 +141,9 @@ def main():
         text += [f'## {threads} thread{"s" * (threads > 1)}', markdown(epoch_table(table)), markdown(reach_table(table)),
                  markdown(table.assign(**{k: table[k].map('{:.3f}'.format) for k in ('seconds', 'least', 'most')}, rmse=table.rmse.map('{:.4f}'.format), **{'peak MB': table.job.map(peaks).round().astype(int)})),
                  f'Importing collab_course.all takes {b:.2f} s, {b / a - 1:+.0%} against torch, pandas and matplotlib ({a:.2f} s).']
-        if threads == args.threads[0]: plot(table, HERE/'results.png')
+        if threads == args.threads[0]: plot(table, IMAGES/'bench.png')
     text += ['## Installed', markdown(size_table())]
-    if args.large: text += ['## Made-up ratings, one epoch', markdown(large(max(args.threads)))]
+    if args.large: text += ['## Made-up ratings, one epoch', markdown(large(max(args.threads))), '![Seconds and memory against ratings](../nbs/images/bench_large.png)']
     (HERE/'results.md').write_text('\n\n'.join(text) + '\n', encoding='utf-8')
     print((HERE/'results.md').read_text(encoding='utf-8'))
 
