@@ -15,7 +15,7 @@ INI = ConfigParser(delimiters=['='], interpolation=None)
 INI.read(ROOT/'settings.ini', encoding='utf-8')
 NEEDS = INI['DEFAULT']['requirements'].split()
 PYTHONS = '3.10', '3.11', '3.12', '3.13'
-TOOLS = 'pytest', 'hypothesis', 'openpyxl'
+TOOLS = 'pytest', 'hypothesis', 'openpyxl', 'scikit-learn', 'nbformat'
 
 def find(version):
     "Path of the newest Python `version` on this machine, or None"
@@ -52,8 +52,8 @@ def test(version, kind, torch, lessons, args):
     if done.returncode: print(done.stdout[-6_000:] + done.stderr[-2_000:])
     line, ok = f"{name}: {(done.stdout.strip() or 'no output').splitlines()[-1]}", done.returncode == 0
     if not lessons: return line, ok
-    subprocess.run([*pip, '--no-deps', '--force-reinstall', ROOT], check=True)
-    subprocess.run([*pip, 'ipykernel', 'nbclient'], check=True)
+    subprocess.run([*pip, '--no-deps', '--force-reinstall', ROOT], check=True, capture_output=True)
+    subprocess.run([*pip, 'ipykernel', 'nbclient'], check=True, capture_output=True)
     done = subprocess.run([env/'bin'/'python', '.ci/lessons.py'], cwd=ROOT, capture_output=True, text=True)
     if done.returncode: print(done.stderr[-6_000:])
     return f'{line}; {done.stdout.strip().splitlines()[-1]}', ok and done.returncode == 0

@@ -33,6 +33,8 @@ from .schedule import *
 from .dot_product import *
 from .bias import *
 from .parameters import *
+from .arguments import *
+from .labels import *
 from .interpretation import *
 from .neural_net import *
 from .backprop import *

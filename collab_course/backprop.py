@@ -32,21 +32,23 @@ def _sigmoid_range(layer, x):
     s, width = x.sigmoid(), layer.hi - layer.lo
     return s * width + layer.lo, lambda g: g * (s - s * s) * width
 
-# %% ../nbs/backprop.ipynb #df25acfd
+# %% ../nbs/backprop.ipynb #1b109185
 def _batch_norm(layer, x):
-    w, b, stats = layer.weight, layer.bias, (layer.running_mean, layer.running_var)
-    out, *saved = torch.native_batch_norm(x, w, b, *stats, layer.training, layer.momentum, layer.eps)
-    if layer.training: layer.num_batches_tracked += 1
+    if layer.training and len(x) < 2: return layer(x), None # raises, and says why
+    w, b, training, eps = layer.weight, layer.bias, layer.training, layer.eps
+    stats = layer.running_mean, layer.running_var
+    out, *saved = torch.native_batch_norm(x, w, b, *stats, training, layer.momentum, eps)
+    if training: layer.num_batches_tracked += 1
     def back(g):
         g, w.grad, b.grad = torch.ops.aten.native_batch_norm_backward(
-            g, x, w, *stats, *saved, layer.training, layer.eps, [True] * 3)
+            g, x, w, *stats, *saved, training, eps, [True] * 3)
         return g
     return out, back
 
-# %% ../nbs/backprop.ipynb #96f4a3de
+# %% ../nbs/backprop.ipynb #a587b871
 @torch.no_grad()
 def _network_gradient(embeds, flat, layers, x, y):
-    "Mean squared error of a batch; its gradient goes to the parameters, for the embeddings by way of `flat`"
+    "Mean squared error of a batch; its gradient goes to the parameters, some of it by `flat`"
     rows, backs = x.unbind(1), []
     out = torch.cat([p.index_select(0, r) for (p, _), r in zip(embeds, rows)], dim=1)
     for f, layer in layers:
@@ -56,35 +58,84 @@ def _network_gradient(embeds, flat, layers, x, y):
     g = (err * (2 / len(x))).unsqueeze(1)
     for back in reversed(backs): g = back(g)
     flat.zero_()
-    for (p, grad), r, part in zip(embeds, rows, g.split([p.shape[1] for p, _ in embeds], dim=1)):
-        p.grad = grad.index_add_(0, r, part)
+    parts = g.split([p.shape[1] for p, _ in embeds], dim=1)
+    for (p, grad), r, part in zip(embeds, rows, parts): p.grad = grad.index_add_(0, r, part)
     return err.dot(err) / len(x)
 
-# %% ../nbs/backprop.ipynb #fa424b3e
-_LAYERS = {nn.Linear: _linear, nn.ReLU: _relu, nn.BatchNorm1d: _batch_norm, SigmoidRange: _sigmoid_range}
+# %% ../nbs/backprop.ipynb #be696bac
+_LAYERS = {nn.Linear: _linear, nn.ReLU: _relu, nn.BatchNorm1d: _batch_norm,
+           SigmoidRange: _sigmoid_range}
 
 def _covered(m):
-    "Do the functions above cover module `m`?"
-    if isinstance(m, nn.BatchNorm1d): return m.affine and m.track_running_stats and m.momentum is not None
-    if isinstance(m, nn.Embedding): return not (m.max_norm or m.scale_grad_by_freq or m.sparse) and m.padding_idx is None
-    return True
+    "Do the functions above cover module `m`, with the settings it has?"
+    if type(m) is nn.BatchNorm1d:
+        return m.affine and m.track_running_stats and m.momentum is not None
+    if type(m) is SigmoidRange: return 0 < m.hi - m.lo < float('inf')
+    if type(m) is not Embedding: return type(m) in _LAYERS
+    return not (m.max_norm or m.scale_grad_by_freq or m.sparse) and m.padding_idx is None
 
+# %% ../nbs/backprop.ipynb #f50db906
 def _plain(ps):
-    "Are these parameters all trained, all different, of one type and on the CPU, where this was tried?"
-    return all(p.requires_grad for p in ps) and len({(p.dtype, p.device.type) for p in ps} | {(torch.float32, 'cpu')}) == 1
+    "Are these parameters all trained, all different, and of the kind that this was tried with?"
+    kinds = {(p.dtype, p.device.type) for p in ps}
+    if not all(p.requires_grad for p in ps) or len(set(ps)) < len(ps): return False
+    return kinds == {(torch.float32, 'cpu')}
 
-# %% ../nbs/backprop.ipynb #12bdb4ee
+# %% ../nbs/backprop.ipynb #43d0e1b4
+def _parts(shapes, like):
+    "One long tensor of zeros, and a part of it for each shape"
+    sizes = [s.numel() for s in shapes]
+    flat = like.new_zeros(sum(sizes))
+    return flat, [part.view(s) for part, s in zip(flat.split(sizes), shapes)]
+
+# %% ../nbs/backprop.ipynb #4c548d7e
 @patch
 def mse_gradient(self:EmbeddingNN):
-    """A function of a batch that returns the mean squared error and puts its gradient, within 1e-6 of autograd's, into each
-    parameter's `grad`. None where it would not hold: dropout, other layers, frozen or shared parameters, another device."""
-    ps, mods = list(self.parameters()), list(self.layers)
-    if self.emb_drop.p or any(type(o) not in _LAYERS for o in mods) or any(type(o) is not Embedding for o in self.embeds): return
-    if not all(map(_covered, [*mods, *self.embeds])) or not _plain(ps): return
-    if len(ps) < sum(len(list(o.parameters())) for o in [*mods, *self.embeds]): return # shared
-    tables = [o.weight for o in self.embeds]
-    flat = torch.zeros(sum(p.numel() for p in tables))
-    embeds = [(p, g.view_as(p)) for p, g in zip(tables, flat.split([p.numel() for p in tables]))]
-    return partial(_network_gradient, embeds, flat, [(_LAYERS[type(o)], o) for o in mods])
+    """A function of a batch that returns the mean squared error and puts its gradient, autograd's
+    but for rounding, into each parameter's `grad`. None where it would not hold: dropout, other
+    layers, frozen or shared parameters, another device."""
+    layers, embeds = list(self.layers), list(self.embeds)
+    if self.emb_drop.p or not all(map(_covered, [*layers, *embeds])): return
+    if not _plain([p for o in [*layers, *embeds] for p in o.parameters()]): return
+    tables = [o.weight for o in embeds]
+    flat, grads = _parts([p.shape for p in tables], tables[0])
+    steps = [(_LAYERS[type(o)], o) for o in layers]
+    return partial(_network_gradient, list(zip(tables, grads)), flat, steps)
 
 EmbeddingNN.mse_gradient.of = TabularModel.forward
+
+# %% ../nbs/backprop.ipynb #784ab8a6
+def _into_range(score, y_range, step):
+    "Predictions from scores, which it writes over, and the slope of each times `step`"
+    if y_range is None: return score, step
+    s, (lo, hi) = score.sigmoid_(), y_range
+    return s * (hi - lo) + lo, torch.addcmul(s, s, s, value=-1).mul_(step * (hi - lo))
+
+# %% ../nbs/backprop.ipynb #6775d312
+@torch.inference_mode()
+def _dot_gradient(ps, tables, grads, flat, y_range, x, y):
+    "Mean squared error of a batch; its gradient goes into `grads`, parts of `flat`, and on to `ps`"
+    (u_weight, i_weight, u_bias, i_bias), (users, items) = tables, x.unbind(1)
+    u, i = u_weight.index_select(0, users), i_weight.index_select(0, items)
+    score = (u * i).sum(1).add_(u_bias.index_select(0, users)).add_(i_bias.index_select(0, items))
+    pred, slope = _into_range(score, y_range, 2 / len(x))
+    err = pred.sub_(y.reshape(-1))
+    g = err * slope
+    col = g.unsqueeze(1)
+    flat.zero_()
+    parts = i.mul_(col), u.mul_(col), g, g
+    for grad, rows, part in zip(grads, (users, items) * 2, parts): grad.index_add_(0, rows, part)
+    for p, grad in ps: p.grad = grad
+    return err.dot(err).mul_(1 / len(x))
+
+# %% ../nbs/backprop.ipynb #4f32afa0
+def _dot_product_gradient(lookups, y_range):
+    "As `EmbeddingNN.mse_gradient`, for `lookups`: factors of users and items, then biases of both"
+    if not all(type(o) is Embedding and _covered(o) for o in lookups): return
+    ps = [o.weight for o in lookups]
+    if not all(p.requires_grad for p in ps) or len(set(ps)) < len(ps): return
+    if len({(p.dtype, p.device) for p in ps}) > 1: return
+    flat, grads = _parts([p.shape for p in ps], ps[0])
+    def rows(ts): return [*ts[:2], *(t.view(-1) for t in ts[2:])] # biases as plain numbers
+    tables = rows([p.detach() for p in ps])
+    return partial(_dot_gradient, list(zip(ps, grads)), tables, rows(grads), flat, y_range)

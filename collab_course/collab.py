@@ -3,19 +3,15 @@
 # %% auto #0
 __all__ = ['EmbeddingDotBias', 'collab_learner']
 
-# %% ../nbs/13_collab_learner.ipynb #1baf93f5
-from functools import partial
-from numbers import Real
-
-import torch
+# %% ../nbs/13_collab_learner.ipynb #51f769fe
 from fastcore.basics import patch
 from fastcore.meta import delegates
 
-from .dataloaders import DataLoaders
+from .arguments import _check_call
+from .backprop import EmbeddingNN, _dot_product_gradient # both ways to the gradient
 from .layers import Embedding, Module, sigmoid_range
-from .schedule import Learner # with fit_one_cycle and lr_find
-from .backprop import EmbeddingNN # with its own way to the gradient
 from .neural_net import get_emb_sz
+from .schedule import Learner # with fit_one_cycle and lr_find
 
 # %% ../nbs/13_collab_learner.ipynb #4600cedf
 class EmbeddingDotBias(Module):
@@ -35,38 +31,12 @@ class EmbeddingDotBias(Module):
         res = dot + self.u_bias(users).squeeze(1) + self.i_bias(items).squeeze(1)
         return res if self.y_range is None else sigmoid_range(res, *self.y_range)
 
-# %% ../nbs/13_collab_learner.ipynb #37cc8d04
-@torch.inference_mode()
-def _mse_gradient(ps, tables, grads, flat, y_range, x, y):
-    "Mean squared error of a batch; its gradient goes into `grads`, which are parts of `flat`, and with them to the parameters `ps`"
-    (u_weight, i_weight, u_bias, i_bias), (users, items) = tables, x.unbind(1)
-    u, i = u_weight.index_select(0, users), i_weight.index_select(0, items)
-    pred = (u * i).sum(1).add_(u_bias.index_select(0, users)).add_(i_bias.index_select(0, items))
-    slope = 2 / len(x)
-    if y_range is not None:
-        s, (lo, hi) = pred.sigmoid_(), y_range
-        pred, slope = s * (hi - lo) + lo, torch.addcmul(s, s, s, value=-1).mul_(slope * (hi - lo))
-    err = pred.sub_(y.reshape(-1))
-    g = err * slope
-    col = g.unsqueeze(1)
-    flat.zero_()
-    for grad, rows, part in zip(grads, (users, items, users, items), (i.mul_(col), u.mul_(col), g, g)): grad.index_add_(0, rows, part)
-    for p, grad in ps: p.grad = grad
-    return err.dot(err).mul_(1 / len(x))
-
-# %% ../nbs/13_collab_learner.ipynb #b7bda3f6
+# %% ../nbs/13_collab_learner.ipynb #49e7b5c2
 @patch
 def mse_gradient(self:EmbeddingDotBias):
-    """A function of a batch that returns the mean squared error and puts its gradient, within 1e-6 of autograd's, into each
-    parameter's `grad`. None where the formula is not the model's: parameters frozen, shared or of two types, lookups with extras."""
+    "As `EmbeddingNN.mse_gradient`, for the dot product"
     lookups = self.u_weight, self.i_weight, self.u_bias, self.i_bias
-    if any(type(o) is not Embedding or o.max_norm or o.padding_idx is not None for o in lookups): return
-    ps = [o.weight for o in lookups]
-    if not all(p.requires_grad for p in ps) or len(set(ps)) < 4 or len({(p.dtype, p.device) for p in ps}) > 1: return
-    flat, sizes = ps[0].new_zeros(sum(p.numel() for p in ps)), [p.numel() for p in ps]
-    grads = [g.view_as(p) for g, p in zip(flat.split(sizes), ps)]
-    tables, sums = ([*os[:2], *(o.view(-1) for o in os[2:])] for os in ([p.detach() for p in ps], grads)) # biases as plain rows
-    return partial(_mse_gradient, list(zip(ps, grads)), tables, sums, flat, self.y_range)
+    return _dot_product_gradient(lookups, self.y_range)
 
 EmbeddingDotBias.mse_gradient.of = EmbeddingDotBias.forward
 
@@ -97,59 +67,41 @@ def _rows(self:EmbeddingDotBias, arr, is_item):
     self.classes[name].check_known(arr, code, name)
     return code.long()
 
-# %% ../nbs/13_collab_learner.ipynb #77857cad
+# %% ../nbs/13_collab_learner.ipynb #78785b66
 @patch
 def bias(self:EmbeddingDotBias,
     arr, # Items, or with `is_item=False` users
     is_item=True, # Are they items?
 ): # One number each
     "Learned biases. Raises `ValueError` on an unknown name."
-    return (self.i_bias if is_item else self.u_bias).weight.detach().cpu().squeeze(1)[self._rows(arr, is_item)]
+    table = (self.i_bias if is_item else self.u_bias).weight
+    return table.detach().cpu().squeeze(1)[self._rows(arr, is_item)]
 
-# %% ../nbs/13_collab_learner.ipynb #5bd2306d
+# %% ../nbs/13_collab_learner.ipynb #b3f73448
 @patch
 def weight(self:EmbeddingDotBias,
     arr, # Items, or with `is_item=False` users
     is_item=True, # Are they items?
 ): # One row of factors each
     "Learned factors. Raises `ValueError` on an unknown name."
-    return (self.i_weight if is_item else self.u_weight).weight.detach().cpu()[self._rows(arr, is_item)]
+    table = (self.i_weight if is_item else self.u_weight).weight
+    return table.detach().cpu()[self._rows(arr, is_item)]
 
-# %% ../nbs/13_collab_learner.ipynb #9106b1fc
-def _check_range(dls, y_range):
-    "Raise unless all ratings of `dls` lie in `y_range`: outside it there are no predictions"
-    if not isinstance(y_range, (list, tuple)) or len(y_range) != 2 or not all(isinstance(o, Real) for o in y_range):
-        raise ValueError(f'y_range={y_range!r}: give two numbers, the lowest and the highest prediction')
-    lo, hi = y_range
-    if not lo < hi: raise ValueError(f'y_range={y_range!r}: the lowest prediction must be below the highest')
-    y = torch.cat([dl.y.flatten() for dl in dls])
-    bad = (y < lo) | (y > hi)
-    if bad.any(): raise ValueError(f'column {dls.rating_name!r}: {bad.sum():,} of {len(y):,} ratings are outside y_range={y_range!r}, '
-                                   f'the first is {y[bad][0].item():g}. The ratings run from {y.min().item():g} to {y.max().item():g}.')
-
-def _check_sizes(dls, emb_szs):
-    "Raise unless `emb_szs` has a row for each user and each item of `dls`"
-    if len(emb_szs) != 2: raise ValueError(f'emb_szs={emb_szs!r}: give two pairs, for users and for items')
-    for (name, c), (ni, _) in zip(dls.classes.items(), emb_szs):
-        if ni < len(c): raise ValueError(f"emb_szs: {ni} rows for column {name!r}, which has {len(c)} values with '#na#'")
-
-# %% ../nbs/13_collab_learner.ipynb #b09a56e0
+# %% ../nbs/13_collab_learner.ipynb #bf9622fe
 @delegates(Learner.__init__)
 def collab_learner(
     dls, # Ratings: `CollabDataLoaders`
     n_factors=50, # Numbers that stand for a user or an item
     use_nn=False, # A network (`EmbeddingNN`) rather than a dot product (`EmbeddingDotBias`)?
-    emb_szs=None, # Network: rows and columns of the users' and the items' embedding; `get_emb_sz(dls)` by default
+    emb_szs=None, # Network: rows and columns of both embeddings; `get_emb_sz(dls)` by default
     layers=None, # Network: widths of its hidden layers; [n_factors] by default
     config=None, # Network: more arguments for `EmbeddingNN`, as a dict
     y_range=None, # Lowest and highest prediction; any number where it is None
     **kwargs):
-    "A `Learner` with a model for ratings. Raises `ValueError` where an argument fits neither the ratings nor the model."
-    if not isinstance(dls, DataLoaders): raise TypeError(f'dls is a {type(dls).__name__}: CollabDataLoaders.from_df(ratings) makes what is asked for')
-    if y_range is not None: _check_range(dls, y_range)
-    if emb_szs is not None: _check_sizes(dls, emb_szs)
-    for name, val in (('emb_szs', emb_szs), ('layers', layers), ('config', config)):
-        if val is not None and not use_nn: raise ValueError(f'{name}={val!r} is for the network: pass use_nn=True as well')
-    if use_nn: model = EmbeddingNN(emb_szs or get_emb_sz(dls), layers or [n_factors], y_range=y_range, **(config or {}))
+    "A `Learner` with a model for ratings. `ValueError` where an argument does not fit."
+    _check_call(dls, y_range, use_nn, emb_szs=emb_szs, layers=layers, config=config)
+    if use_nn:
+        sizes, widths = emb_szs or get_emb_sz(dls), layers or [n_factors]
+        model = EmbeddingNN(sizes, widths, y_range=y_range, **(config or {}))
     else: model = EmbeddingDotBias.from_classes(n_factors, dls.classes, y_range=y_range)
     return Learner(dls, model, **kwargs)

@@ -3,67 +3,44 @@
 # %% auto #0
 __all__ = ['bias_table', 'plot_pca', 'nearest']
 
-# %% ../nbs/11_interpretation.ipynb #bfe532ba
+# %% ../nbs/11_interpretation.ipynb #801e1b8c
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 from fastcore.basics import patch
-from matplotlib.transforms import Bbox
 from torch import nn
 
-from .data import check_counts
-from .checks import check_columns
+from .arguments import _check_components, _check_item, _check_labels, _check_rows
+from .checks import check_columns, check_counts
+from .labels import _place_labels
 
-def _check_rows(x, classes, what):
-    "Raise unless `x` has a row for each of `classes`"
-    if len(x) != len(classes): raise ValueError(f"{len(x):,} {what} where {len(classes):,} are needed, one for each item and one for '#na#'")
-
-# %% ../nbs/11_interpretation.ipynb #bb6d748c
+# %% ../nbs/11_interpretation.ipynb #3d2d8149
 def bias_table(
     bias, # One learned bias an item, in the order of `classes`
     classes, # The items' `CategoryMap`, such as `dls.classes['title']`
     ratings, # The table of ratings
     item_name='title', # Its column with the items
     rating_name='rating', # Its column with the ratings
-) -> pd.DataFrame: # A row an item, lowest bias first: bias, mean rating, number of ratings; the item is the index
+) -> pd.DataFrame: # A row an item, lowest bias first: bias, mean rating, number of ratings
     "Learned biases beside what the ratings say"
     check_columns(ratings, item_name, rating_name)
     _check_rows(bias.flatten(), classes, 'biases')
-    bias = pd.Series(bias.detach().flatten().tolist(), index=pd.Index(list(classes), name=item_name), name='bias')
+    index = pd.Index(list(classes), name=item_name)
+    bias = pd.Series(bias.detach().flatten().tolist(), index, name='bias')
     stats = ratings.groupby(item_name)[rating_name].agg(mean='mean', count='size')
     return stats.join(bias)[['bias', 'mean', 'count']].sort_values('bias')
 
-# %% ../nbs/11_interpretation.ipynb #ae317da9
+# %% ../nbs/11_interpretation.ipynb #f15551a1
 @patch
 def pca(self:torch.Tensor,
     k=2, # Directions to keep
 ): # n x k: where each row lies along the directions in which the rows differ most
-    "The first `k` principal components of the rows; each direction's sign is such that its largest entry is positive"
-    check_counts(k=k)
-    if self.dim() != 2 or k > min(self.shape): raise ValueError(f'k={k}: a matrix of shape {tuple(self.shape)} has no so many principal components')
-    if not self.isfinite().all(): raise ValueError(f'{(~self.isfinite()).sum():,} of {self.numel():,} values are no finite number')
+    "The first `k` principal components of the rows; each direction's largest entry is positive"
+    _check_components(self, k)
     x = self.detach() - self.detach().mean(dim=0)
     dirs = torch.linalg.svd(x, full_matrices=False).Vh[:k]
     dirs = dirs * dirs.gather(1, dirs.abs().argmax(dim=1, keepdim=True)).sign()
     return x @ dirs.t()
 
-# %% ../nbs/11_interpretation.ipynb #8a5e59b5
-def _place_labels(ax, xy, labels, size=8):
-    "Write each label of the points `xy` on the nearest spot that is free, with a thin line where that is not right beside it"
-    ax.figure.draw_without_rendering()
-    frame, dots, pt = ax.get_window_extent(), ax.transData.transform(xy), ax.figure.dpi / 72
-    taken, ups = [Bbox([dot - 3 * pt, dot + 3 * pt]) for dot in dots], sorted(np.arange(-8, 8.5, 0.5), key=abs)
-    for p, dot, label in zip(xy, dots, labels):
-        text = ax.annotate(label, p, xytext=(0, 0), textcoords='offset points', size=size, va='center', in_layout=False)
-        w, h = text.get_window_extent().size
-        for x, y in [(x, up * h) for up in ups for x in (5 * pt, -5 * pt - w, 25 * pt, -25 * pt - w)]:
-            box = Bbox.from_bounds(*(dot + (x, y - h / 2)), w, h)
-            if frame.x0 < box.x0 and box.x1 < frame.x1 and not box.count_overlaps(taken): break
-        taken.append(box)
-        text.xyann = x / pt, y / pt
-        if abs(y) > h / 2 or max(x, -x - w) > 10 * pt:
-            ax.annotate('', p, xytext=(max(x, 0) / pt or (x + w) / pt, y / pt), textcoords='offset points', in_layout=False,
-                        arrowprops=dict(arrowstyle='-', color='0.5', lw=0.6, shrinkA=0, shrinkB=0))
-
-# %% ../nbs/11_interpretation.ipynb #8439ffbb
+# %% ../nbs/11_interpretation.ipynb #0bc17b1e
 def plot_pca(
     factors, # One row of factors an item
     labels, # A title each; an item whose title is '' is a grey dot without one
@@ -71,7 +48,7 @@ def plot_pca(
     ax=None, # Where to draw; a new figure by default
 ):
     "Draw items with their titles, near to each other where the model finds them alike"
-    if len(labels) != len(factors): raise ValueError(f"{len(labels):,} labels for {len(factors):,} rows of factors: give one each, '' for none")
+    _check_labels(labels, factors)
     ax = ax or plt.subplots(figsize=(8, 6))[1]
     xy = factors.pca(max(components) + 1)[:, list(components)].numpy()
     titled = np.array([label != '' for label in labels])
@@ -82,25 +59,30 @@ def plot_pca(
     _place_labels(ax, xy[titled], [label for label in labels if label != ''])
     return ax
 
-# %% ../nbs/11_interpretation.ipynb #b1548958
+# %% ../nbs/11_interpretation.ipynb #4d7c0389
+def _likeness(factors, own, by):
+    "How near each row of `factors` is to the vector `own`"
+    if by == 'cosine': return nn.CosineSimilarity(dim=1)(factors, own[None])
+    if by == 'dot': return factors @ own
+    if by == 'euclidean': return (factors - own).square().sum(dim=1).sqrt()
+    raise ValueError(f"by={by!r}: it is 'cosine', 'dot' or 'euclidean'")
+
+# %% ../nbs/11_interpretation.ipynb #2b6faf7c
 def nearest(
     item, # The item to start from
     factors, # One row of factors an item, in the order of `classes`
     classes, # The items' `CategoryMap`
     n=10, # How many to return
-    by='cosine', # 'cosine' similarity or 'dot' product, where more is nearer, or 'euclidean' distance, where less is
+    by='cosine', # More is nearer: 'cosine' similarity, 'dot' product. Less is: 'euclidean' distance
     among=None, # Items to choose from, such as those with at least 50 ratings; all by default
 ) -> pd.Series: # The `n` nearest items, nearest first, with their similarity, product or distance
     "The items whose factors are most like those of `item`"
     check_counts(n=n)
     _check_rows(factors, classes, 'rows of factors')
-    if not classes.o2i.get(item): raise ValueError(f'no item {item!r}. Close to it: {classes.close(item) or "nothing"}')
-    factors, own = factors.detach(), classes.o2i[item]
-    if by == 'cosine': score = nn.CosineSimilarity(dim=1)(factors, factors[own][None])
-    elif by == 'dot': score = factors @ factors[own]
-    elif by == 'euclidean': score = (factors - factors[own]).square().sum(dim=1).sqrt()
-    else: raise ValueError(f"by={by!r}: it is 'cosine', 'dot' or 'euclidean'")
+    own, factors = _check_item(item, classes), factors.detach()
+    score = _likeness(factors, factors[own], by)
     choice = torch.arange(1, len(classes)) if among is None else classes.encode(among)
     classes.check_known(among, choice, 'among')
-    order = sorted(set(choice.tolist()) - {own}, key=lambda i: score[i].item(), reverse=by != 'euclidean')[:n]
-    return pd.Series(score[order].tolist(), index=pd.Index(classes[order], name=classes[own]), name=by)
+    others, most_first = set(choice.tolist()) - {own}, by != 'euclidean'
+    order = sorted(others, key=score.tolist().__getitem__, reverse=most_first)[:n]
+    return pd.Series(score[order].tolist(), pd.Index(classes[order], name=classes[own]), name=by)

@@ -18,10 +18,11 @@ class Module(nn.Module):
         return self
     def __init__(self): pass
 
-# %% ../nbs/05_embedding.ipynb #228aa4e6
+# %% ../nbs/05_embedding.ipynb #c538caf7
 def sigmoid_range(x, lo, hi):
-    "The sigmoid of `x`, stretched to run from `lo` to `hi`. Raises `ValueError` unless `lo` is below `hi`."
-    if not 0 < hi - lo < float('inf'): raise ValueError(f'the range ({lo}, {hi}) must run from a lower number to a higher one')
+    "The sigmoid of `x`, stretched to run from `lo` to `hi`; `ValueError` unless `lo` is lower."
+    if not 0 < hi - lo < float('inf'):
+        raise ValueError(f'the range ({lo}, {hi}) must run from a lower number to a higher one')
     return torch.sigmoid(x) * (hi - lo) + lo
 
 # %% ../nbs/05_embedding.ipynb #4b124d37
@@ -31,9 +32,9 @@ class SigmoidRange(Module):
     def forward(self, x): return sigmoid_range(x, self.lo, self.hi)
     def extra_repr(self): return f'lo={self.lo}, hi={self.hi}'
 
-# %% ../nbs/05_embedding.ipynb #7f42b8c8
+# %% ../nbs/05_embedding.ipynb #fb050e19
 class Embedding(nn.Embedding):
-    "`ni` vectors of `nf` numbers, drawn from a normal distribution that is cut off at two standard deviations, as in fastai"
+    "`ni` vectors of `nf` random numbers: normal, cut off at two standard deviations, as in fastai"
     def __init__(self,
         ni, # Rows: how many things to look up
         nf, # Columns: how many numbers stand for each

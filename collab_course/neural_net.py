@@ -3,20 +3,20 @@
 # %% auto #0
 __all__ = ['emb_sz_rule', 'get_emb_sz', 'CollabNN', 'TabularModel', 'EmbeddingNN']
 
-# %% ../nbs/12_neural_net.ipynb #deaaef39
+# %% ../nbs/12_neural_net.ipynb #bd8789ee
 import torch
 from fastcore.basics import patch
 from fastcore.meta import delegates
 from torch import nn
 
-from .data import check_counts
+from .arguments import _dropouts
 from .layers import Embedding, Module, SigmoidRange, sigmoid_range
 
-# %% ../nbs/12_neural_net.ipynb #d25597b0
+# %% ../nbs/12_neural_net.ipynb #e3a7d81e
 def emb_sz_rule(
     n_cat, # Number of categories
 ) -> int: # Numbers that stand for each
-    "fastai's rule of thumb, found by trial and error: 1.6 times `n_cat` to the power 0.56, at most 600"
+    "fastai's rule of thumb, found by trial and error: 1.6 `n_cat`**0.56, at most 600"
     if n_cat < 1: raise ValueError(f'n_cat={n_cat}: a column has at least one category')
     return min(600, round(1.6 * n_cat**0.56))
 
@@ -26,7 +26,7 @@ def get_emb_sz(
     "Embedding sizes by `emb_sz_rule`"
     return [(len(c), emb_sz_rule(len(c))) for c in dls.classes.values()]
 
-# %% ../nbs/12_neural_net.ipynb #ff6dd675
+# %% ../nbs/12_neural_net.ipynb #b200b3bd
 class CollabNN(Module):
     "The factors of user and item side by side, then two linear layers"
     def __init__(self,
@@ -37,13 +37,24 @@ class CollabNN(Module):
     ):
         self.user_factors = Embedding(*user_sz)
         self.item_factors = Embedding(*item_sz)
-        self.layers = nn.Sequential(nn.Linear(user_sz[1] + item_sz[1], n_act), nn.ReLU(), nn.Linear(n_act, 1))
+        n_in = user_sz[1] + item_sz[1]
+        self.layers = nn.Sequential(nn.Linear(n_in, n_act), nn.ReLU(), nn.Linear(n_act, 1))
         self.y_range = y_range
     def forward(self, x):
         embs = self.user_factors(x[:, 0]), self.item_factors(x[:, 1])
         return sigmoid_range(self.layers(torch.cat(embs, dim=1)), *self.y_range)
 
-# %% ../nbs/12_neural_net.ipynb #5d689c49
+# %% ../nbs/12_neural_net.ipynb #8ca02599
+def _hidden(sizes, ps, use_bn, act_cls):
+    "The hidden layers of a `TabularModel`, from each of `sizes` to the next"
+    mods = []
+    for n_in, n_out, p in zip(sizes, sizes[1:], ps):
+        mods += [nn.Linear(n_in, n_out, bias=not use_bn), act_cls()]
+        if use_bn: mods.append(nn.BatchNorm1d(n_out))
+        if p: mods.append(nn.Dropout(p))
+    return mods
+
+# %% ../nbs/12_neural_net.ipynb #11e56092
 class TabularModel(Module):
     "A network over columns of categories, each with its embedding, and columns of numbers."
     def __init__(self,
@@ -57,22 +68,12 @@ class TabularModel(Module):
         use_bn=True, # Normalise after each hidden layer, and the numbers that come in?
         act_cls=nn.ReLU, # Activation
     ):
-        if not isinstance(layers, (list, tuple)):
-            raise TypeError(f'layers={layers!r}: give the widths of the hidden layers as a list, such as [100, 50]')
-        for n in layers: check_counts(layers=n)
-        ps = list(ps) if isinstance(ps, (list, tuple)) else [ps or 0.] * len(layers)
-        if len(ps) != len(layers):
-            raise ValueError(f'ps has {len(ps)} dropouts for {len(layers)} hidden layers: '
-                             'give one number for all, or one each')
+        ps = _dropouts(ps, layers)
         self.embeds = nn.ModuleList([Embedding(*sz) for sz in emb_szs])
         self.emb_drop, self.n_cont = nn.Dropout(embed_p), n_cont
         self.bn_cont = nn.BatchNorm1d(n_cont) if n_cont and use_bn else nn.Identity()
-        sizes, mods = [sum(nf for _, nf in emb_szs) + n_cont, *layers], []
-        for n_in, n_out, p in zip(sizes, layers, ps):
-            mods += [nn.Linear(n_in, n_out, bias=not use_bn), act_cls()]
-            if use_bn: mods.append(nn.BatchNorm1d(n_out))
-            if p: mods.append(nn.Dropout(p))
-        mods.append(nn.Linear(sizes[-1], out_sz))
+        sizes = [sum(nf for _, nf in emb_szs) + n_cont, *layers]
+        mods = [*_hidden(sizes, ps, use_bn, act_cls), nn.Linear(sizes[-1], out_sz)]
         if y_range is not None: mods.append(SigmoidRange(*y_range))
         self.layers = nn.Sequential(*mods)
 
@@ -83,8 +84,9 @@ def forward(self:TabularModel, x_cat, x_cont=None):
     if self.n_cont: x = torch.cat([x, self.bn_cont(x_cont)], dim=1)
     return self.layers(x)
 
-# %% ../nbs/12_neural_net.ipynb #58cda47e
+# %% ../nbs/12_neural_net.ipynb #b79a62bb
 class EmbeddingNN(TabularModel):
     "A `TabularModel` of users and items, with no columns of numbers and one output"
     @delegates(TabularModel.__init__)
-    def __init__(self, emb_szs, layers, **kwargs): super().__init__(emb_szs, layers=layers, n_cont=0, out_sz=1, **kwargs)
+    def __init__(self, emb_szs, layers, **kwargs):
+        super().__init__(emb_szs, layers=layers, n_cont=0, out_sz=1, **kwargs)

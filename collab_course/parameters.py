@@ -10,12 +10,13 @@ from torch import nn
 from .data import check_counts
 from .layers import Module, sigmoid_range
 
-# %% ../nbs/10_parameters.ipynb #93d063f6
+# %% ../nbs/10_parameters.ipynb #de13c781
 def create_params(
     size, # Shape of the parameter, as a list
 ) -> nn.Parameter:
     "A parameter of shape `size`, drawn from a normal distribution with standard deviation 0.1"
-    if not isinstance(size, (list, tuple)): raise TypeError(f'size={size!r}: give the shape as a list, such as [3, 2]')
+    if not isinstance(size, (list, tuple)):
+        raise TypeError(f'size={size!r}: give the shape as a list, such as [3, 2]')
     for n in size: check_counts(size=n)
     return nn.Parameter(torch.zeros(*size).normal_(0, 0.1))
 

@@ -70,6 +70,8 @@ seeds
 optimiser
 progress
 learner_base
+arguments
+labels
 backprop
 taste
 splits
