@@ -205,9 +205,20 @@ def test_normalisation_that_a_callback_freezes_stays_frozen(dls):
         assert max(m.num_batches_tracked for m in learn.model.modules() if isinstance(m, nn.BatchNorm1d)) <= 1
     assert np.abs(np.subtract(*runs)).max() < 1e-5
 
+def test_network_refuses_one_row_by_either_way():
+    x, y = torch.tensor([[1, 2]]), torch.tensor([[3.]])
+    model = EmbeddingNN([(5, 2), (6, 3)], [4])
+    for step in (lambda: model(x), lambda: model.mse_gradient()(x, y)):
+        with pytest.raises(ValueError, match='more than 1 value'): step()
+    assert model.layers[2].running_var.isfinite().all()
+
 def test_shortcut_of_the_network_is_left_where_it_would_not_hold(dls):
     def frozen(m): m.layers[0].weight.requires_grad_(False)
     def shared(m): m.layers[5].weight = m.layers[2].weight
+    def shared_beside_an_extra(m):
+        shared(m)
+        m.extra = nn.Parameter(torch.zeros(1))
+    def upside_down(m): m.layers[-1].lo, m.layers[-1].hi = 5.5, 0
     def listened_to(m): m.layers[1].register_forward_hook(lambda *args: None)
     def double(m): m.double()
     def other_lookup(m): m.embeds[1] = nn.Embedding(1665, 102, max_norm=1.)
@@ -216,7 +227,7 @@ def test_shortcut_of_the_network_is_left_where_it_would_not_hold(dls):
     def own_forward(m): m.forward = lambda x: m.embeds[0](x[:, 0]).sum(1)
     layers = [20, 20]
     assert takes_shortcut(network(dls, layers=layers))
-    for change in (frozen, shared, listened_to, double, other_lookup, other_activation, no_averages, own_forward):
+    for change in (frozen, shared, shared_beside_an_extra, upside_down, listened_to, double, other_lookup, other_activation, no_averages, own_forward):
         learn = network(dls, layers=layers)
         change(learn.model)
         assert not takes_shortcut(learn), change.__name__
