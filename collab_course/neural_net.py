@@ -16,7 +16,7 @@ from .layers import Embedding, Module, SigmoidRange, sigmoid_range
 def emb_sz_rule(
     n_cat, # Number of categories
 ) -> int: # Numbers that stand for each
-    "fastai's rule of thumb, found by trial and error: 1.6 `n_cat`**0.56, at most 600"
+    "fastai's rule of thumb, by trial and error: 1.6 times `n_cat` to the power 0.56, at most 600"
     if n_cat < 1: raise ValueError(f'n_cat={n_cat}: a column has at least one category')
     return min(600, round(1.6 * n_cat**0.56))
 
