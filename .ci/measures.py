@@ -1,5 +1,5 @@
 """A table of the lessons' measures, with a star at each that is outside its bounds: python .ci/measures.py"""
-import sys
+import re, sys
 from pathlib import Path
 
 import nbformat
@@ -21,7 +21,8 @@ def measure(file):
     for o in nb.cells:
         row = row + 1 if o.cell_type == 'code' else 0
         longest_row = max(longest_row, row)
-    words = sum(len(o.source.split()) for o in nb.cells if o.cell_type == 'markdown')
+    text = ' '.join(o.source for o in nb.cells if o.cell_type == 'markdown')
+    words = len(re.sub(r'</?(details|summary)>|\[!\[.*?\)\]\(.*?\)', ' ', text).split()) # without the tags that fold answers, and the badge
     return dict(zip(BOUNDS, (len(nb.cells), words, lengths.median(), lengths.quantile(0.9), lengths.max(), longest_row,
                              100 * sum(bool(o.outputs) for o in code) / len(code), file.stat().st_size / 1_000)))
 
