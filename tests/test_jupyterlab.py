@@ -65,8 +65,8 @@ def test_run_all_cells(lab, tmp_path):
             page.wait_for_function(idle, timeout=120_000)
             cells = saved(page, tmp_path/LESSON)
             if all(o.execution_count for o in cells): break
-        assert all(o.execution_count for o in cells), [i for i, o in enumerate(cells) if not o.execution_count]
         assert not [o for cell in cells for o in cell.outputs if o.output_type == 'error']
+        assert all(o.execution_count for o in cells), [i for i, o in enumerate(cells) if not o.execution_count]
         drawn = [i for i, o in enumerate(cells) if any('image/png' in out.get('data', {}) for out in o.outputs)]
         stored = [o for o in nbformat.read(NBS/LESSON, as_version=4).cells if o.cell_type == 'code']
         assert drawn == [i for i, o in enumerate(stored) if any('image/png' in out.get('data', {}) for out in o.outputs)] != []
