@@ -11,12 +11,15 @@ import torch
 from .checks import check_counts
 from .dataloaders import DataLoaders
 
-# %% ../nbs/arguments.ipynb #0cad11c7
+# %% ../nbs/arguments.ipynb #605b2dea
+def _check_as_many(x, others, what, which):
+    "Raise unless `x`, which holds `what`, is as long as `others`"
+    if len(x) != len(others):
+        raise ValueError(f'{len(x):,} {what} where {len(others):,} are needed, one for each {which}')
+
 def _check_rows(x, classes, what):
     "Raise unless `x` has a row for each of `classes`"
-    if len(x) != len(classes):
-        raise ValueError(f'{len(x):,} {what} where {len(classes):,} are needed, '
-                         "one for each item and one for '#na#'")
+    _check_as_many(x, classes, what, "item and one for '#na#'")
 
 # %% ../nbs/arguments.ipynb #f7897ced
 def _check_item(item, classes):
@@ -26,12 +29,10 @@ def _check_item(item, classes):
         raise ValueError(f'no item {item!r}. Close to it: {classes.close(item) or "nothing"}')
     return row
 
-# %% ../nbs/arguments.ipynb #1fb3b56e
+# %% ../nbs/arguments.ipynb #bd23561e
 def _check_labels(labels, factors):
     "Raise unless there is a label for each row of `factors`"
-    if len(labels) != len(factors):
-        raise ValueError(f'{len(labels):,} labels for {len(factors):,} rows of factors: '
-                         "give one each, '' for none")
+    _check_as_many(labels, factors, 'labels', "row of factors, '' for none")
 
 # %% ../nbs/arguments.ipynb #eb1a3b5b
 def _check_components(x, k):

@@ -3,25 +3,15 @@
 # %% auto #0
 __all__ = ['crosstab', 'plot_crosstab', 'crosstab_params', 'crosstab_predict', 'crosstab_to_excel']
 
-# %% ../nbs/02_crosstab.ipynb #fb58b6f0
+# %% ../nbs/02_crosstab.ipynb #a88fd52a
 from pathlib import Path
 
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 
-from .data import check_counts
+from .checks import check_columns, check_counts
 from .spreadsheet import model_to_excel
 
-# %% ../nbs/02_crosstab.ipynb #28f97233
-def _check_table(ratings, user_name, item_name, rating_name):
-    "Raise `ValueError` where a crosstab cannot be made of these columns"
-    columns = list(ratings.columns)
-    for name in (user_name, item_name, rating_name):
-        if columns.count(name) != 1:
-            raise ValueError(f'column {name!r} must be there once: the table has {columns}')
-    if not len(ratings): raise ValueError('the table of ratings has no rows')
-    if not pd.api.types.is_numeric_dtype(dtype := ratings[rating_name].dtype):
-        raise ValueError(f'column {rating_name!r} holds {dtype}, not numbers')
-
+# %% ../nbs/02_crosstab.ipynb #2a0dd180
 def crosstab(
     ratings, # One row a rating
     n_users=15, # Rows of the table: the users with most ratings
@@ -32,7 +22,9 @@ def crosstab(
 ) -> pd.DataFrame: # Busiest users and most rated items first; NaN where there is no rating
     "The busiest users against the most rated items. Raises `ValueError` on columns it cannot use."
     check_counts(n_users=n_users, n_items=n_items)
-    _check_table(ratings, user_name, item_name, rating_name)
+    check_columns(ratings, user_name, item_name, rating_name)
+    if not pd.api.types.is_numeric_dtype(dtype := ratings[rating_name].dtype):
+        raise ValueError(f'column {rating_name!r} holds {dtype}, not numbers')
     users = ratings[user_name].value_counts().index[:n_users]
     items = ratings[item_name].value_counts().index[:n_items]
     table = ratings.pivot_table(rating_name, user_name, item_name)

@@ -133,7 +133,7 @@ def _pair(x, y, rows, bs, val_bs, shuffle, device):
     (tx, vx), (ty, vy) = ([o.to(device) for o in arrange(t, rows)] for t in (x, y))
     return RatingDataLoader(tx, ty, bs, shuffle, shuffle), RatingDataLoader(vx, vy, val_bs)
 
-# %% ../nbs/03_dataloaders.ipynb #38a46128
+# %% ../nbs/03_dataloaders.ipynb #ba72b82d
 class CollabDataLoaders(DataLoaders):
     "Training and validation batches of ratings, and the way back from indices to users and items."
     @classmethod
@@ -154,10 +154,9 @@ class CollabDataLoaders(DataLoaders):
         return cls(*_pair(x, y, rows, bs, val_bs, shuffle_train, device), classes, rating_name)
     @classmethod
     @delegates(from_df)
-    def from_csv(cls, csv, # Path or URL of a CSV file with a header row
-        sep=',', # What stands between two values
-        **kwargs):
-        "`from_df` on the table in `csv`"
+    def from_csv(cls, csv, sep=',', **kwargs):
+        """`from_df` on the table in `csv`, the path or URL of a file with a header row,
+        with `sep` between two values"""
         return cls.from_df(table_from_csv(csv, sep), **kwargs)
 
 # %% ../nbs/03_dataloaders.ipynb #dd8cf8a7

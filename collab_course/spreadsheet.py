@@ -174,7 +174,7 @@ def _note_sheet(sheet, at):
         cell.font = Font(bold=title, size=14 if title else 11)
         sheet.row_dimensions[i].height = 22 if title else 16 * (1 + len(line) // 105) + 4
 
-# %% ../nbs/spreadsheet.ipynb #1b878264
+# %% ../nbs/spreadsheet.ipynb #1b4bd9d9
 def _check_path(path):
     "`path` as a `Path`, if a spreadsheet can be written there"
     path = Path(path)
@@ -184,6 +184,7 @@ def _check_path(path):
         raise ValueError(f'{path} must end in .xlsx: spreadsheet programs go by the ending')
     return path
 
+# %% ../nbs/spreadsheet.ipynb #3e9a3a93
 def _new_book():
     "An empty workbook"
     try: from openpyxl import Workbook
@@ -236,7 +237,7 @@ def _panels(of_users, of_items, pred):
     for o in ax.values(): o.grid(False)
     return ax
 
-# %% ../nbs/spreadsheet.ipynb #a6563577
+# %% ../nbs/spreadsheet.ipynb #f39379c1
 def _name_panels(ax, table, k):
     "Name rows and columns of the panels `ax`"
     names, (n_users, n_items) = ['bias', *range(1, k + 1)], table.shape
@@ -248,6 +249,7 @@ def _name_panels(ax, table, k):
     titles = [str(o)[:16] for o in table.columns]
     ax['p'].set_xticks(range(n_items), titles, rotation=45, ha='right', size=8)
 
+# %% ../nbs/spreadsheet.ipynb #5be04158
 def plot_params(
     table, # Users by items, NaN where there is no rating
     params, # Biases and factors, as `crosstab_params` returns them
