@@ -54,7 +54,7 @@ wheel: .venv/installed build/wheel/installed
 test: data wheel site
 	$(BIN)/python .ci/in_step.py
 	build/wheel/bin/python .ci/lessons.py
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadgroup tests
 
 test-matrix:
 	$(PYTHON) .ci/matrix.py
@@ -62,7 +62,7 @@ test-matrix:
 coverage: data
 	$(BIN)/python .ci/uncovered.py
 
-trust: data
+trust: data wheel site
 	$(BIN)/python .ci/trust.py
 
 mutants: data
@@ -73,7 +73,7 @@ lab: .venv/installed
 
 bench: data
 	$(BIN)/python bench/run.py --large
-	$(BIN)/python bench/evaluation.py
+	$(BIN)/python bench/evaluation.py > bench/evaluation.txt
 
 lessons: data
 	$(BIN)/nbdev_export

@@ -1,5 +1,5 @@
-"""Write README.md from nbs/index.ipynb as it is stored: `python .ci/readme.py`, or with --check only compare the two."""
-import re, sys
+"""Write README.md from nbs/index.ipynb as it is stored: `python .ci/readme.py`"""
+import re
 from pathlib import Path
 
 import nbformat
@@ -34,9 +34,6 @@ def readme():
 
 if __name__ == '__main__':
     text, images = readme()
-    if '--check' in sys.argv:
-        if README.read_text(encoding='utf-8') != text: sys.exit('README.md is not what nbs/index.ipynb gives: run python .ci/readme.py')
-    else:
-        README.write_text(text, encoding='utf-8')
-        IMAGES.mkdir(exist_ok=True)
-        for name, data in images.items(): (IMAGES/name).write_bytes(data)
+    README.write_text(text, encoding='utf-8')
+    IMAGES.mkdir(exist_ok=True)
+    for name, data in images.items(): (IMAGES/name).write_bytes(data)

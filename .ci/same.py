@@ -22,13 +22,13 @@ def texts(cell):
 def main():
     same, free, off = 0, 0, []
     for file in sorted((ROOT/'build'/'lessons').glob('*.ipynb')):
-        pairs = zip(nbformat.read(NBS/file.name, as_version=4).cells, nbformat.read(file, as_version=4).cells)
+        pairs = zip(nbformat.read(NBS/file.name, as_version=4).cells, nbformat.read(file, as_version=4).cells, strict=True)
         for i, (a, b) in enumerate(pairs):
             if texts(a) == texts(b): same += bool(texts(a))
             elif file.stem in FREE: free += 1
             else: off.append((f'{file.stem}, cell {i}', texts(a), texts(b)))
     for where, a, b in off: print(f'{where}\n  stored: {a}\n  now:    {b}')
     print(f'{same:,} outputs are the same, {free} differ that may, {len(off)} differ that should not')
-    sys.exit(bool(off))
+    sys.exit(bool(off) or not same)
 
 if __name__ == '__main__': main()

@@ -1,7 +1,7 @@
 """All that speaks for trusting the package, in one table: python .ci/trust.py [MATRIX ARGUMENTS]
 
 Runs the lessons and the tests, counts what they tried and the lines they reached, then the tests on other versions (matrix.py,
-which gets the arguments). Exit status 1 where anything failed, was skipped in silence, or is under its bound."""
+which gets the arguments). Exit status 1 where anything failed, was skipped, or is under its bound."""
 import re, subprocess, sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -31,14 +31,17 @@ def counts():
 
 def main():
     REPORT.parent.mkdir(exist_ok=True)
+    REPORT.unlink(missing_ok=True)
     text, failed = run('.ci/uncovered.py', 'tests', f'--junitxml={REPORT}', '--hypothesis-show-statistics')
     versions, off = run('.ci/matrix.py', *sys.argv[1:])
-    examples = sum(map(int, re.findall(r'(\d+) passing examples', text)))
+    examples = sum(map(int, re.findall(r'^\s*- (\d+) passing\b', text, re.M)))
     covered = re.findall(r'^TOTAL.*\s(\S+%)$', text, re.M)
     print(f'\n{"":32}passed  failed  skipped')
-    for group, *n in counts(): print(f'{group:30}' + ''.join(f'{o:8,}' for o in n))
+    groups = list(counts())
+    for group, *n in groups: print(f'{group:30}' + ''.join(f'{o:8,}' for o in n))
     print(f'{"examples of the properties":30}{examples:8,}\n{"lines covered":30}{covered[-1] if covered else "unknown":>8}')
     print('\n'.join(o for o in versions.splitlines() if o.startswith('Python') and ', lowest:' in o or ', newest:' in o))
-    sys.exit(bool(failed or off))
+    skipped = groups[-1][-1]
+    sys.exit(bool(failed or off or skipped or not examples or not covered))
 
 if __name__ == '__main__': main()

@@ -1,4 +1,4 @@
-"""Lines of the package that neither a lesson nor a test runs: python .ci/uncovered.py [--only-tests] [PYTEST ARGUMENTS]; exit status 1 under 95%."""
+"""Lines of the package that neither a lesson nor a test runs: python .ci/uncovered.py [PYTEST ARGUMENTS]; exit status 1 under 95%."""
 import os, subprocess, sys, tempfile
 from pathlib import Path
 
@@ -6,9 +6,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LEAST = 95
 
 def main():
-    args = sys.argv[1:]
-    only_tests = '--only-tests' in args
-    args = [o for o in args if o != '--only-tests'] or ['tests']
+    args = sys.argv[1:] or ['tests']
     with tempfile.TemporaryDirectory() as tmp:
         (Path(tmp)/'rc').write_text(f"""[run]
 source = {ROOT/'collab_course'}
@@ -25,12 +23,11 @@ exclude_also =
         (Path(tmp)/'sitecustomize.py').write_text('import coverage\ncoverage.process_startup()\n')
         path = os.pathsep.join([tmp, str(ROOT), os.environ.get('PYTHONPATH', '')])
         env = {**os.environ, 'COVERAGE_PROCESS_START': f'{tmp}/rc', 'PYTHONPATH': path, 'TQDM_DISABLE': '1'}
-        runs = [[sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', *args]]
-        if not only_tests: runs.insert(0, [sys.executable, '.ci/lessons.py'])
+        runs = [[sys.executable, '.ci/lessons.py'], [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', *args]]
         failed = [o for o in runs if subprocess.run(o, cwd=ROOT, env=env).returncode]
         cov = [sys.executable, '-m', 'coverage']
         subprocess.run([*cov, 'combine', '-q', f'--rcfile={tmp}/rc'], cwd=ROOT, check=True)
         done = subprocess.run([*cov, 'report', f'--rcfile={tmp}/rc', f'--fail-under={LEAST}'], cwd=ROOT)
-    sys.exit(done.returncode or bool(failed))
+    sys.exit(bool(done.returncode or failed))
 
 if __name__ == '__main__': main()

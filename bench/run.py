@@ -131,7 +131,7 @@ def main():
     make_split()
     for env in PEERS: python(env)
     plt.style.use('collab_course.course')
-    text = [f'# Measured by `make bench`\n\n{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}; medians of {args.rounds} interleaved rounds; '
+    text = [f'# Measured by `bench/run.py {" ".join(sys.argv[1:])}`\n\n{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}; medians of {args.rounds} interleaved rounds; '
             'MovieLens 100K, one split (seed 42), `bs=64`, 50 factors, one cycle to 5e-3, `wd=0.1`. One epoch includes its validation.',
             '![RMSE against seconds of training](../nbs/images/bench.png)']
     for threads in args.threads:
@@ -143,7 +143,7 @@ def main():
                  f'Importing collab_course.all takes {b:.2f} s, {b / a - 1:+.0%} against torch, pandas and matplotlib ({a:.2f} s).']
         if threads == args.threads[0]: plot(table, IMAGES/'bench.png')
     text += ['## Installed', markdown(size_table())]
-    if args.large: text += ['## Made-up ratings, one epoch', markdown(large(max(args.threads))), '![Seconds and memory against ratings](../nbs/images/bench_large.png)']
+    if args.large: text += [f'## Made-up ratings, one epoch, threads: {max(args.threads)}', markdown(large(max(args.threads))), '![Seconds and memory against ratings](../nbs/images/bench_large.png)']
     (HERE/'results.md').write_text('\n\n'.join(text) + '\n', encoding='utf-8')
     print((HERE/'results.md').read_text(encoding='utf-8'))
 

@@ -11,23 +11,23 @@ import torch
 from .checks import check_counts
 from .dataloaders import DataLoaders
 
-# %% ../nbs/arguments.ipynb #605b2dea
+# %% ../nbs/arguments.ipynb #4c36e9a0
 def _check_as_many(x, others, what, which):
     "Raise unless `x`, which holds `what`, is as long as `others`"
     if len(x) != len(others):
-        raise ValueError(f'{len(x):,} {what} where {len(others):,} are needed, one for each {which}')
+        raise ValueError(f'{len(x):,} {what} where {len(others):,} are needed, '
+                         f'one for each {which}')
 
 def _check_rows(x, classes, what):
     "Raise unless `x` has a row for each of `classes`"
     _check_as_many(x, classes, what, "item and one for '#na#'")
 
-# %% ../nbs/arguments.ipynb #f7897ced
-def _check_item(item, classes):
-    "The row of `item`. Raises where it has none."
-    row = classes.o2i.get(item)
-    if not row:
-        raise ValueError(f'no item {item!r}. Close to it: {classes.close(item) or "nothing"}')
-    return row
+# %% ../nbs/arguments.ipynb #04dd72bf
+def _row(classes, val, what, way_out=''):
+    "The row of `val`, which is a `what`. Raises where it has none."
+    if row := classes.o2i.get(val, 0): return row
+    close = classes.close(val) or 'nothing'
+    raise ValueError(f'no {what} {val!r}. Close to it: {close}.{way_out}')
 
 # %% ../nbs/arguments.ipynb #bd23561e
 def _check_labels(labels, factors):

@@ -87,7 +87,7 @@ def weight(self:EmbeddingDotBias,
     table = (self.i_weight if is_item else self.u_weight).weight
     return table.detach().cpu()[self._rows(arr, is_item)]
 
-# %% ../nbs/13_collab_learner.ipynb #bf9622fe
+# %% ../nbs/13_collab_learner.ipynb #a5435033
 @delegates(Learner.__init__)
 def collab_learner(
     dls, # Ratings: `CollabDataLoaders`
@@ -101,7 +101,7 @@ def collab_learner(
     "A `Learner` with a model for ratings. `ValueError` where an argument does not fit."
     _check_call(dls, y_range, use_nn, emb_szs=emb_szs, layers=layers, config=config)
     if use_nn:
-        sizes, widths = emb_szs or get_emb_sz(dls), layers or [n_factors]
+        sizes, widths = emb_szs or get_emb_sz(dls), [n_factors] if layers is None else layers
         model = EmbeddingNN(sizes, widths, y_range=y_range, **(config or {}))
     else: model = EmbeddingDotBias.from_classes(n_factors, dls.classes, y_range=y_range)
     return Learner(dls, model, **kwargs)

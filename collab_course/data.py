@@ -3,13 +3,12 @@
 # %% auto #0
 __all__ = ['load_ratings', 'show_table']
 
-# %% ../nbs/01_data.ipynb #96087a74
+# %% ../nbs/01_data.ipynb #0dc0889c
 import os, sys
 from pathlib import Path
 
 import pandas as pd
 
-from .checks import check_counts # noqa: F401 (others import it from here)
 from .download import *
 from .planted import *
 

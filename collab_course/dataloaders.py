@@ -112,11 +112,11 @@ class DataLoaders:
     def device(self): return self.train.x.device
     def one_batch(self): return self.train.one_batch()
 
-# %% ../nbs/03_dataloaders.ipynb #1037646c
+# %% ../nbs/03_dataloaders.ipynb #b10d52f6
 @patch
 def decode(self:DataLoaders, x, y=None) -> pd.DataFrame:
     "Table of the users, items and (given `y`) ratings behind indices `x`"
-    df = pd.DataFrame({name: c[x[:, i]] for i, (name, c) in enumerate(self.classes.items())})
+    df = pd.DataFrame({name: c[x[:, i].cpu()] for i, (name, c) in enumerate(self.classes.items())})
     return df if y is None else df.assign(**{self.rating_name: y.flatten().tolist()})
 @patch
 def show_batch(self:DataLoaders, max_n=10):

@@ -3,12 +3,12 @@
 # %% auto #0
 __all__ = ['bias_table', 'plot_pca', 'nearest']
 
-# %% ../nbs/11_interpretation.ipynb #801e1b8c
+# %% ../nbs/11_interpretation.ipynb #5431615a
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 from fastcore.basics import patch
 from torch import nn
 
-from .arguments import _check_components, _check_item, _check_labels, _check_rows
+from .arguments import _check_components, _check_labels, _check_rows, _row
 from .checks import check_columns, check_counts
 from .labels import _place_labels
 
@@ -67,7 +67,7 @@ def _likeness(factors, own, by):
     if by == 'euclidean': return (factors - own).square().sum(dim=1).sqrt()
     raise ValueError(f"by={by!r}: it is 'cosine', 'dot' or 'euclidean'")
 
-# %% ../nbs/11_interpretation.ipynb #2b6faf7c
+# %% ../nbs/11_interpretation.ipynb #789eb567
 def nearest(
     item, # The item to start from
     factors, # One row of factors an item, in the order of `classes`
@@ -79,7 +79,7 @@ def nearest(
     "The items whose factors are most like those of `item`"
     check_counts(n=n)
     _check_rows(factors, classes, 'rows of factors')
-    own, factors = _check_item(item, classes), factors.detach()
+    own, factors = _row(classes, item, 'item'), factors.detach()
     score = _likeness(factors, factors[own], by)
     choice = torch.arange(1, len(classes)) if among is None else classes.encode(among)
     classes.check_known(among, choice, 'among')

@@ -3,11 +3,11 @@
 # %% auto #0
 __all__ = ['Module', 'sigmoid_range', 'SigmoidRange', 'Embedding']
 
-# %% ../nbs/05_embedding.ipynb #763f8c08
+# %% ../nbs/05_embedding.ipynb #59950c37
 import torch
 from torch import nn
 
-from .data import check_counts
+from .checks import check_counts
 
 # %% ../nbs/05_embedding.ipynb #475d72a2
 class Module(nn.Module):

@@ -3,14 +3,14 @@
 # %% auto #0
 __all__ = ['MSELossFlat', 'rmse', 'mae', 'Learner']
 
-# %% ../nbs/06_learner.ipynb #cdf64e21
+# %% ../nbs/06_learner.ipynb #8eb1e84e
 from fastcore.basics import patch
 from fastcore.foundation import L
 from torch import nn
 
 from .learner_base import LearnerBase
-from .optimiser import Adam, FusedAdamW, check_rates, one_thread, own_gradient
-from .progress import Callback, CancelFitException, ProgressCallback, Recorder, smooth
+from .optimiser import Adam, FusedAdamW, check_rates, own_gradient
+from .progress import Callback, CancelFitException, ProgressCallback, Recorder
 from .seeds import set_seed
 
 # %% ../nbs/06_learner.ipynb #d8a2370d

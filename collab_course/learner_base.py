@@ -3,14 +3,15 @@
 # %% auto #0
 __all__ = ['LearnerBase']
 
-# %% ../nbs/learner_base.ipynb #b98b3223
+# %% ../nbs/learner_base.ipynb #3e068ade
 import math
 from contextlib import contextmanager
 
 import pandas as pd, torch
 from fastcore.basics import patch
 
-from .data import check_counts, display
+from .checks import check_counts
+from .data import display
 from .optimiser import check_rates, decay_groups, one_thread
 from .progress import CancelFitException, switched
 from .seeds import set_random_state
@@ -89,7 +90,7 @@ def _finite(self:LearnerBase, loss):
     raise FloatingPointError(f'the loss is {loss.item()} {at}: '
                              'try a smaller one; lr_find shows which')
 
-# %% ../nbs/learner_base.ipynb #67b1b1d4
+# %% ../nbs/learner_base.ipynb #e94bd1e7
 @patch
 @torch.no_grad()
 def get_preds(self:LearnerBase,
@@ -98,7 +99,8 @@ def get_preds(self:LearnerBase,
 ): # Two tensors of n values: predictions and ratings
     "Predict every row"
     self.model.eval()
-    both = [(self.model(xb).flatten(), yb.flatten()) for xb, yb in dl or self.dls[ds_idx]]
+    batches = self.dls[ds_idx] if dl is None else dl
+    both = [(self.model(xb).flatten(), yb.flatten()) for xb, yb in batches]
     preds, targs = map(torch.cat, zip(*both))
     return preds.cpu(), targs.cpu()
 

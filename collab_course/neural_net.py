@@ -12,7 +12,7 @@ from torch import nn
 from .arguments import _dropouts
 from .layers import Embedding, Module, SigmoidRange, sigmoid_range
 
-# %% ../nbs/12_neural_net.ipynb #e3a7d81e
+# %% ../nbs/12_neural_net.ipynb #d6750492
 def emb_sz_rule(
     n_cat, # Number of categories
 ) -> int: # Numbers that stand for each

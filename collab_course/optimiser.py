@@ -3,9 +3,10 @@
 # %% auto #0
 __all__ = ['Adam', 'FusedAdamW', 'decay_groups', 'own_gradient', 'one_thread', 'check_rates', 'check_cycle']
 
-# %% ../nbs/optimiser.ipynb #bf2b9dc4
+# %% ../nbs/optimiser.ipynb #ae882e44
 from contextlib import contextmanager
 from functools import partial
+from numbers import Real
 
 import torch
 from fastcore.basics import patch
@@ -127,11 +128,11 @@ def one_thread(bs):
     try: yield
     finally: torch.set_num_threads(threads)
 
-# %% ../nbs/optimiser.ipynb #78549f54
+# %% ../nbs/optimiser.ipynb #209ec2da
 def check_rates(**rates):
     "Raise `ValueError` unless every rate is a finite number, 0 or more"
     for name, o in rates.items():
-        if not isinstance(o, (int, float)) or not 0 <= o < float('inf'):
+        if not isinstance(o, Real) or not 0 <= o < float('inf'):
             raise ValueError(f'{name}={o!r}: give a number, 0 or more.')
 
 # %% ../nbs/optimiser.ipynb #f24fdbcb

@@ -3,11 +3,11 @@
 # %% auto #0
 __all__ = ['create_params', 'DotProductParams']
 
-# %% ../nbs/10_parameters.ipynb #d2479043
+# %% ../nbs/10_parameters.ipynb #355d4453
 import torch
 from torch import nn
 
-from .data import check_counts
+from .checks import check_counts
 from .layers import Module, sigmoid_range
 
 # %% ../nbs/10_parameters.ipynb #de13c781

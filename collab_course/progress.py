@@ -26,7 +26,7 @@ class Callback:
     def after_epoch(self): pass
     def after_fit(self): pass
 
-# %% ../nbs/progress.ipynb #347c4054
+# %% ../nbs/progress.ipynb #e4582e7c
 class Recorder(Callback):
     """What the last training did: `lrs`, `moms` and `losses` of each step; for each epoch `iters`,
     the steps done at its end, and `values`: mean training loss, validation loss and metrics."""
@@ -37,7 +37,7 @@ class Recorder(Callback):
         self.moms.append(self.learn.sched_mom[self.learn.iter])
         self._losses.append(self.learn.loss)
     @property
-    def losses(self): return torch.stack(self._losses).tolist()
+    def losses(self): return torch.stack(self._losses).tolist() if self._losses else []
 
 # %% ../nbs/progress.ipynb #004a2615
 @patch
@@ -120,7 +120,7 @@ def progress_bar(
     off = {} if shown else {'disable': True}
     return tqdm(total=total, initial=done, unit='batch', leave=False, delay=1, **off)
 
-# %% ../nbs/progress.ipynb #f4d1394a
+# %% ../nbs/progress.ipynb #5cd98332
 class ProgressCallback(Callback):
     "A table with a row an epoch, and for what takes over a second a progress bar."
     def before_fit(self):
@@ -133,11 +133,8 @@ class ProgressCallback(Callback):
         took = time.perf_counter() - self.start
         vals = [f'{o:.6f}' for o in self.learn.recorder.values[-1]]
         self.table.rows.append([str(self.learn.epoch), *vals, f'{took:.2f}s'])
-        if self.learn.log: self.show()
+        if self.learn.log: self.table.show()
     def after_fit(self): self.bar.close()
-    def show(self):
-        "Show the table with the row of the last epoch"
-        self.table.show()
 
 # %% ../nbs/progress.ipynb #38fe5522
 @contextmanager

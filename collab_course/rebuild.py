@@ -80,12 +80,12 @@ def _build(name, args):
     if args['y_range'] is not None: args = args | {'y_range': tuple(args['y_range'])}
     with torch.device('meta'): return cls(**args)
 
-# %% ../nbs/rebuild.ipynb #c98f1b8b
+# %% ../nbs/rebuild.ipynb #a27b80c0
 def _model_args(model):
     "The arguments that make a model like `model`; None where its class is unknown or it changed"
     if type(model) not in _ARGS: return None
-    args = _ARGS[type(model)](model)
-    with suppress(ValueError, TypeError):
+    with suppress(ValueError, TypeError, AttributeError, IndexError): # where its layers changed
+        args = _ARGS[type(model)](model)
         if repr(_build(type(model).__name__, args)) == repr(model): return args
 
 # %% ../nbs/rebuild.ipynb #99d282ea
@@ -150,7 +150,7 @@ def _random_part(tensors):
     if state: torch.Generator().set_state(state['cpu'])
     return state or None
 
-# %% ../nbs/rebuild.ipynb #b43907c6
+# %% ../nbs/rebuild.ipynb #67c7e16a
 def _dls_meta(dls):
     "What it takes to make `dls` again, but for its rows"
     users, items = (_names(c, name) for name, c in dls.classes.items())
@@ -162,6 +162,9 @@ def _dls_meta(dls):
 def _dls_tensors(dls, rows):
     "The rows of `dls`, or else the number and mean of each item's ratings"
     if not rows: return {f'items/{k}': getattr(dls.history, k) for k in ('count', 'mean')}
+    if any(type(dl) is not RatingDataLoader for dl in dls):
+        kinds = ' and '.join(sorted({type(dl).__name__ for dl in dls}))
+        raise ValueError(f'the rows of {kinds} are no ratings: export with rows=False.')
     loaders = zip(('train', 'valid'), dls)
     return {f'{name}/{k}': getattr(dl, k) for name, dl in loaders for k in 'xy'}
 

@@ -3,16 +3,17 @@
 # %% auto #0
 __all__ = ['History', 'explain', 'recommend', 'recommend_all', 'similar_items']
 
-# %% ../nbs/14_recommendation.ipynb #0108b569
+# %% ../nbs/14_recommendation.ipynb #49c4415e
 import numpy as np, pandas as pd, torch
 from fastcore.basics import patch
 from tqdm.auto import tqdm
 
-from .data import check_counts
+from .arguments import _row
+from .checks import check_counts
 from .dataloaders import DataLoaders
 from .interpretation import nearest
 from .new_users import RidgeFit, fold_in
-from .taste import Taste, _all_preds, _has_factors, _row, _sides, _stars, _user_row
+from .taste import Taste, _all_preds, _has_factors, _sides, _stars, _user_row
 
 # %% ../nbs/14_recommendation.ipynb #4d6aab03
 def _by_user(dls):
@@ -148,7 +149,7 @@ def _best(learn, out, k, exclude_seen, bs):
     best = [_block(learn, o, out, k, exclude_seen) for o in blocks]
     return [torch.cat(o).flatten().numpy() for o in zip(*best)]
 
-# %% ../nbs/14_recommendation.ipynb #9094f331
+# %% ../nbs/14_recommendation.ipynb #da88d7dd
 def recommend_all(
     learn, # A learner, trained to predict ratings
     n=10, # How many items a user
@@ -161,7 +162,8 @@ def recommend_all(
     (user, users), (item, items) = learn.dls.classes.items()
     out = _excluded(learn.dls.history, min_ratings)
     preds, best = _best(learn, out, k := min(n, int((~out).sum())), exclude_seen, bs)
-    table = pd.DataFrame({user: np.repeat(users[1:], k), item: items[best]})
+    rows = np.repeat(np.arange(1, len(users)), k)
+    table = pd.DataFrame({user: users[rows], item: items[best]})
     table.insert(1, 'rank', np.tile(np.arange(1, k + 1), len(users) - 1))
     return table.assign(prediction=preds)[np.isfinite(preds)].reset_index(drop=True)
 

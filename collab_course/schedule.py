@@ -3,16 +3,18 @@
 # %% auto #0
 __all__ = ['SuggestedLRs', 'cos_anneal', 'one_cycle', 'LRFinder', 'valley']
 
-# %% ../nbs/06b_learning_rate.ipynb #d97cfa80
+# %% ../nbs/06b_learning_rate.ipynb #d9241e10
 import copy
 from collections import namedtuple
 
 import numpy as np
 from fastcore.basics import patch
+from fastcore.foundation import L
 
+from .checks import check_counts
 from .learner import Learner
 from .optimiser import check_cycle, check_rates
-from .progress import Callback, CancelFitException, smooth
+from .progress import Callback, CancelFitException, smooth, switched
 
 # %% ../nbs/06b_learning_rate.ipynb #4d0cc2a4
 def cos_anneal(start, end, pct):
@@ -64,12 +66,14 @@ class LRFinder(Callback):
         exploded = self.stop_div and losses[-1] > 4 * losses.min()
         if exploded or self.learn.iter + 1 == len(self.learn.sched_lr): raise CancelFitException
 
-# %% ../nbs/06b_learning_rate.ipynb #f383d24b
+# %% ../nbs/06b_learning_rate.ipynb #ead5d4dd
 @patch
 def _try_rates(self:Learner, lrs, stop_div):
     weights, kept = copy.deepcopy(self.model.state_dict()), (self.opt, self.saved_random)
     n_epoch, self.opt = -(-len(lrs) // len(self.dls.train)), None
-    try: self._fit(n_epoch, lrs, [0.9] * len(lrs), None, LRFinder(stop_div))
+    try:
+        with switched(self, cbs=L(self.recorder)):
+            self._fit(n_epoch, lrs, [0.9] * len(lrs), None, LRFinder(stop_div))
     except FloatingPointError: pass # the loss is no number any more: far enough
     finally:
         self.model.load_state_dict(weights)
@@ -86,7 +90,7 @@ def valley(lrs, losses):
     end = length.argmax()
     return float(lrs[end - length[end] // 2])
 
-# %% ../nbs/06b_learning_rate.ipynb #377152ff
+# %% ../nbs/06b_learning_rate.ipynb #f6c26461
 @patch
 def lr_find(self:Learner,
     start_lr=1e-7, # First learning rate
@@ -98,7 +102,12 @@ def lr_find(self:Learner,
     """Train for a few steps at an ever larger learning rate, then put the model back as it was
     (Smith, 2015, arXiv:1506.01186)"""
     lrs, done = np.geomspace(start_lr, end_lr, num_it).tolist(), slice(num_it // 10, -5)
-    with self.no_bar(), self.no_logging(): self._try_rates(lrs, stop_div)
-    suggestion = valley(self.recorder.lrs[done], smooth(self.recorder.losses)[done])
+    check_counts(num_it=num_it)
+    self._try_rates(lrs, stop_div)
+    tried, losses = self.recorder.lrs[done], smooth(self.recorder.losses)[done]
+    if not tried:
+        raise ValueError(f'the search ended after {len(self.recorder.lrs)} of {num_it} steps, too '
+                         'few to read a learning rate off: raise num_it, or lower start_lr.')
+    suggestion = valley(tried, losses)
     if show_plot: self.recorder.plot_lr_find(suggestion)
     return SuggestedLRs(suggestion)

@@ -3,12 +3,13 @@
 # %% auto #0
 __all__ = ['Ensemble', 'averaged', 'score_all']
 
-# %% ../nbs/scoring.ipynb #a698508c
+# %% ../nbs/scoring.ipynb #19cb6899
 import torch
 from torch import nn
 
 from .layers import Module, sigmoid_range
 from .learner import Learner
+from .taste import _has_factors
 
 # %% ../nbs/scoring.ipynb #6cc133a2
 def _net(model): return model.model if isinstance(model, Learner) else model
@@ -37,7 +38,7 @@ def _by_pairs(net, users, n_items):
     pairs = torch.cartesian_prod(users, torch.arange(n_items, device=users.device))
     return torch.cat([net(x).flatten() for x in pairs.split(2**16)]).view(len(users), n_items)
 
-# %% ../nbs/scoring.ipynb #374106b5
+# %% ../nbs/scoring.ipynb #6ef80d55
 @torch.no_grad()
 def score_all(
     model, # A `Learner` or module
@@ -48,7 +49,7 @@ def score_all(
     net = _net(model).eval()
     if isinstance(net, Ensemble):
         return torch.stack([score_all(m, users, n_items) for m in net.models]).mean(dim=0)
-    return (_by_product if hasattr(net, 'u_weight') else _by_pairs)(net, users, n_items)
+    return (_by_product if _has_factors(net) else _by_pairs)(net, users, n_items)
 
 # %% ../nbs/scoring.ipynb #44b27caf
 def _mask(x, users, n_items):

@@ -8,9 +8,9 @@ import random
 
 import numpy as np, torch
 
-# %% ../nbs/seeds.ipynb #cf0f2989
+# %% ../nbs/seeds.ipynb #69c26a82
 def set_seed(
-    s, # Any whole number
+    s, # A whole number of up to 64 bits
 ):
     "Seed the random numbers of Python, NumPy and PyTorch"
     random.seed(s)

@@ -3,12 +3,14 @@
 # %% auto #0
 __all__ = ['model_to_excel', 'plot_params']
 
-# %% ../nbs/spreadsheet.ipynb #b13f735f
+# %% ../nbs/spreadsheet.ipynb #3650f863
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib.pyplot as plt, numpy as np, torch
 
-from .data import check_counts
+from .checks import check_counts
+from .files import check_place, write_whole
 
 # %% ../nbs/spreadsheet.ipynb #70004709
 def _shapes(n_users, n_items, k):
@@ -174,17 +176,16 @@ def _note_sheet(sheet, at):
         cell.font = Font(bold=title, size=14 if title else 11)
         sheet.row_dimensions[i].height = 22 if title else 16 * (1 + len(line) // 105) + 4
 
-# %% ../nbs/spreadsheet.ipynb #1b4bd9d9
+# %% ../nbs/spreadsheet.ipynb #9159238b
 def _check_path(path):
     "`path` as a `Path`, if a spreadsheet can be written there"
     path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f'{path}: there is no folder {path.parent}')
+    check_place(path)
     if path.suffix != '.xlsx':
         raise ValueError(f'{path} must end in .xlsx: spreadsheet programs go by the ending')
     return path
 
-# %% ../nbs/spreadsheet.ipynb #3e9a3a93
+# %% ../nbs/spreadsheet.ipynb #2a06a5a9
 def _new_book():
     "An empty workbook"
     try: from openpyxl import Workbook
@@ -194,12 +195,9 @@ def _new_book():
 
 def _save(book, path):
     "Write `book`; where that fails, an older file stays as it was"
-    part = path.with_suffix('.part')
-    try:
-        book.save(part)
-        part.replace(path)
-    finally: part.unlink(missing_ok=True)
-    return path
+    data = BytesIO()
+    book.save(data)
+    return write_whole(path, data.getvalue())
 
 # %% ../nbs/spreadsheet.ipynb #cd1d2985
 def _fill(book, table, p):

@@ -3,12 +3,13 @@
 # %% auto #0
 __all__ = ['Taste']
 
-# %% ../nbs/taste.ipynb #b7969fb3
+# %% ../nbs/taste.ipynb #83bfd2b2
 import warnings
 from dataclasses import dataclass
 
 import pandas as pd, torch
 
+from .arguments import _row
 from .collab import EmbeddingDotBias
 from .checks import check_columns
 from .dataloaders import RatingDataLoader, _rating_tensor
@@ -72,13 +73,7 @@ def _all_preds(learn, rows):
     dl = RatingDataLoader(x, torch.zeros(1, 1, device=x.device).expand(len(x), 1), bs=2**16)
     return learn.get_preds(dl=dl)[0].view(len(rows), len(items))
 
-# %% ../nbs/taste.ipynb #e6ddf1fc
-def _row(classes, val, what, way_out=''):
-    "Index of a known user or item"
-    if row := classes.o2i.get(val, 0): return row
-    close = classes.close(val) or 'nothing'
-    raise ValueError(f'no {what} {val!r}. Close to it: {close}.{way_out}')
-
+# %% ../nbs/taste.ipynb #de68550a
 def _user_row(learn, user):
     way_out = ' Of somebody new, pass the ratings: {item: stars}.'
     return _row(learn.dls.classes[learn.dls.user_name], user, 'user', way_out)

@@ -1,5 +1,5 @@
 """The command `collab_course`, as a shell sees it."""
-import json, os, subprocess, sys
+import argparse, json, os, shlex, subprocess, sys
 
 import pytest
 
@@ -46,8 +46,10 @@ def test_help_shows_an_example_and_imports_no_torch():
     assert shell('--version').stdout == f'collab_course {cli.__version__}\n'
 
 def test_every_example_is_understood():
-    for o in ('data', 'train --csv a --user who --item what --rating stars --out m', 'evaluate --seed 1', 'recommend --model m --user 196 -n 5', 'similar --model m --item x', 'lab'):
-        assert cli.parser().parse_args(o.split()).run.__name__ == o.split()[0]
+    parser = cli.parser()
+    commands = next(o for o in parser._actions if isinstance(o, argparse._SubParsersAction)).choices
+    assert set(commands) == set(COMMANDS)
+    for name, o in commands.items(): assert parser.parse_args(shlex.split(o.epilog.splitlines()[-1])[1:]).run.__name__ == name
 
 @pytest.mark.parametrize('args', [[], ['dance'], ['train'], ['train', '--out', 'x', '--epochs', '0'], ['train', '--out', 'x', '--epochs', 'many'], ['recommend', '--model', 'x'],
     ['recommend', '--model', 'x', '--user', '1', '--rated', 'y'], ['similar', '--model', 'x', '--item', 'y', '-n', '0'], ['data', '--speed', '3'], ['recommend', '--user', '1']])

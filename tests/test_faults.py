@@ -116,3 +116,19 @@ def test_bad_number_of_epochs_is_refused(learn, n):
 @pytest.mark.parametrize('args, message', [(dict(pct_start=0), 'pct_start=0'), (dict(pct_start=1.5), 'pct_start=1.5'), (dict(div=0), 'div=0'), (dict(lr_max=-1), 'lr_max=-1')])
 def test_bad_schedule_is_refused(learn, args, message):
     with pytest.raises(ValueError, match=message): learn.fit_one_cycle(1, **args)
+
+def test_lr_find_runs_no_callback_of_yours(tmp_path):
+    learn = make(cbs=Checkpoint(tmp_path/'it.zip'))
+    with learn.no_bar(), learn.no_logging(): learn.fit(1, 1e-3)
+    before = (tmp_path/'it.zip').read_bytes()
+    learn.lr_find(show_plot=False, num_it=3 * len(learn.dls.train))
+    assert (tmp_path/'it.zip').read_bytes() == before
+
+@pytest.mark.parametrize('args', [{'num_it': 5}, {'start_lr': 1e3, 'end_lr': 1e5}])
+def test_lr_find_that_ends_too_early_says_so(learn, args):
+    with pytest.raises(ValueError, match='the search ended after . of'): learn.lr_find(show_plot=False, **args)
+
+def test_no_batches_are_no_validation_rows(learn):
+    with pytest.raises(ValueError): learn.get_preds(dl=[])
+
+def test_rates_may_be_any_real_number(learn): learn.fit(1, np.float32(1e-3), wd=np.float64(0.1))

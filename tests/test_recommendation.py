@@ -220,3 +220,11 @@ def test_similar_items(learn):
 def test_predict_with_and_without_ratings(learn, ratings):
     rows = ratings.sample(50, random_state=0)
     assert learn.predict(rows).equals(learn.predict(rows[['user', 'title']]))
+
+def test_lists_for_everybody_keep_ids_of_any_kind():
+    for ids in ([1, 'b', 3, 'd'], [(1, 2), (1, 3), (2, 2), (2, 3)]):
+        df = make_ratings(4, 12, 30, seed=0)
+        df['user'] = pd.Series([ids[o - 1] for o in df.user], index=df.index, dtype=object)
+        learn = collab_learner(CollabDataLoaders.from_df(df, bs=8, seed=0), 3)
+        found = recommend_all(learn, n=2, min_ratings=0)
+        assert set(found.user) <= set(ids) and len(found)

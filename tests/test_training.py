@@ -93,3 +93,7 @@ def test_predict_agrees_with_get_preds(dls):
     assert torch.equal(targs, dls.valid.y.flatten())
     df.index = range(100, 150)
     assert learn.predict(df).index.equals(df.index)
+
+def test_network_without_hidden_layers(dls):
+    learn = collab_learner(dls, use_nn=True, layers=[])
+    assert [type(o) for o in learn.model.layers] == [nn.Linear]
