@@ -61,10 +61,10 @@ CONTENTS = """```{toctree}
 ```{toctree}
 :hidden:
 :caption: Behind the lessons
-checks
 download
 planted
 spreadsheet
+checks
 in_place
 seeds
 optimiser
