@@ -76,10 +76,12 @@ class RatingDataLoader:
 @patch
 def __iter__(self:RatingDataLoader):
     n, dev = min(self.n, len(self) * self.bs), self.x.device
-    order = torch.randperm(self.n, device=dev)[:n] if self.shuffle else torch.arange(n, device=dev)
+    make, cols = torch.randperm if self.shuffle else torch.arange, (*self.x.T, self.y.flatten())
+    order = make(self.n, dtype=torch.int32, device=dev)[:n]
     for rows in order.split(self.bs * max(1, 2**20 // self.bs)):
-        x = self.x[rows].T.contiguous().long().T # each column in one piece, for quick lookups
-        yield from zip(x.split(self.bs), self.y[rows].split(self.bs))
+        *x, y = (col.index_select(0, rows) for col in cols)
+        x = torch.stack(x).long().T # each column in one piece, for quick lookups
+        yield from zip(x.split(self.bs), y[:, None].split(self.bs))
 
 # %% ../nbs/03_dataloaders.ipynb #521ffa87
 def _rating_tensor(ratings, name): return torch.from_numpy(rating_values(ratings, name))[:, None]

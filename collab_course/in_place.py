@@ -17,6 +17,7 @@ def arrange(
     for col in t.T:
         old = col.clone()
         for part, r in zip(col.split(sizes), rows):
-            for new, chunk in zip(part.split(2**20), r.split(2**20)): new.copy_(old[chunk])
+            for new, chunk in zip(part.split(2**20), r.split(2**20)):
+                new.copy_(old.index_select(0, chunk))
         del old # before the next one is made
     return t.split(sizes)
