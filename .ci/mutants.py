@@ -53,7 +53,7 @@ def caught(name, source, limit, tests):
         shutil.copytree(ROOT/'.github', Path(tmp)/'.github')
         if source is not None: (Path(tmp)/'collab_course'/name).write_text(source, encoding='utf-8')
         env = {**os.environ, 'PYTHONPATH': tmp, 'OMP_NUM_THREADS': '1', 'PYTHONDONTWRITEBYTECODE': '1'}
-        try: return subprocess.run([sys.executable, '-m', 'pytest', '-x', '-q', '-p', 'no:cacheprovider', '-m', 'not slow', *tests, *(f'--ignore=tests/{o}' for o in SLOW)],
+        try: return subprocess.run([sys.executable, '-m', 'pytest', '-x', '-q', '-p', 'no:cacheprovider', '-p', 'no:randomly', '-m', 'not slow', *tests, *(f'--ignore=tests/{o}' for o in SLOW)],
                                    cwd=tmp, env=env, capture_output=True, timeout=limit).returncode != 0
         except subprocess.TimeoutExpired: return True # a loop without end is noticed too
 

@@ -118,6 +118,18 @@ def test_fused_adamw_goes_on_after_load_copy_and_new_group():
     same(ours, theirs)
     assert str(a.state_dict()) == str(b.state_dict())
 
+def test_scaled_gradients_are_torchs_business():
+    "What torch.amp.GradScaler sets on an optimiser is heeded, from the first step on and later"
+    ps = [nn.Parameter(torch.linspace(1, 2, 6)) for _ in range(2)]
+    opts = [f([p], lr=0.1) for f, p in zip((Adam, TorchAdam), ps)]
+    for scale in (None, 8., None):
+        for opt, p in zip(opts, ps):
+            if scale: opt.grad_scale, opt.found_inf = torch.tensor(scale), torch.tensor(0.)
+            elif hasattr(opt, 'grad_scale'): del opt.grad_scale, opt.found_inf
+            p.grad = torch.arange(1., 7)
+            opt.step()
+        assert (ps[0] - ps[1]).abs().max() < 1e-7
+
 def test_without_the_kernel_it_is_torchs(monkeypatch):
     ours, theirs = tiny(), tiny()
     monkeypatch.delattr(torch, '_fused_adamw_')

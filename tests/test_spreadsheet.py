@@ -60,10 +60,15 @@ def test_looks(table, tmp_path):
     assert [book[o].freeze_panes for o in ('Ratings', 'Model', 'Errors')] == ['B2', 'B9', 'B2']
     for name in ('Ratings', 'Model', 'Errors'):
         sheet = book[name]
-        assert sheet.column_dimensions['A'].width == 14
+        assert sheet.column_dimensions['A'].width == 14 and sheet.row_dimensions[1].height == 62 and sheet.row_dimensions[2].height is None
+        assert {o.fill.start_color.rgb[2:] for o in sheet[1] if o.value} == {'E4E9EE'}
         rules = sorted((o for rules in sheet.conditional_formatting for o in rules.rules), key=lambda o: o.priority)
         assert ['ISBLANK(Ratings!B2)'] == rules[0].formula and {o.type for o in rules[1:]} == {'cellIs'}
         assert rules[0].dxf.fill.end_color.rgb != rules[1].dxf.fill.end_color.rgb and all(o.stopIfTrue for o in rules)
+    assert all(book[o]['B1'].font.bold and book[o]['B1'].alignment.wrap_text for o in ('Ratings', 'Errors'))
+    limits = {name: [float(o.formula[0]) for rules in book[name].conditional_formatting for o in rules.rules if o.type == 'cellIs'] for name in ('Ratings', 'Model', 'Errors')}
+    assert limits == {'Ratings': [4.5, 3.5, 2.5, 1.5], 'Model': [4.5, 3.5, 2.5, 1.5], 'Errors': [4, 1, 0.25]}
+    assert book['Ratings'].column_dimensions['C'].width == book['Errors'].column_dimensions['C'].width == 14
     assert book['Model']['B2'].number_format == '0.0000' and book['Model']['I9'].number_format == '0.00'
     note = '\n'.join(o.value for o in book['How to']['A'])
     assert '$B$5,$B$9:$G$20,$I$2:$Q$7' in note and '$B$5;$B$9:$G$20;$I$2:$Q$7' in note and 'change all 127' in note
