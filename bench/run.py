@@ -107,9 +107,14 @@ def plot(table, file):
     ax.legend(ncols=3, loc='lower center', bbox_to_anchor=(0.5, 1))
     plt.savefig(file, dpi=100, bbox_inches='tight')
 
-def large(threads):
-    "Seconds and memory against the number of ratings, as text; and a picture"
-    rows = [run(f'large {n},{bs}', threads)['out'] for n, bs in LARGE.items()]
+def measure_large(rounds, threads):
+    "Medians of seconds and memory for each number of ratings"
+    runs = [[run(f'large {n},{bs}', threads)['out'] for n, bs in LARGE.items()] for _ in range(rounds)]
+    def middle(outs): return {k: middle([o[k] for o in outs]) if isinstance(v, dict) else median(o[k] for o in outs) for k, v in outs[0].items()}
+    return [middle(outs) for outs in zip(*runs)]
+
+def plot_large(rows, file):
+    "Seconds and memory against the number of ratings"
     axs = plt.subplots(1, 2, figsize=(8, 3.5))[1]
     n = [o['n'] for o in rows]
     for (part, style) in zip(('from_df', 'fit', 'validate', 'recommend'), ('o-', 's--', '^:', 'D-.')): axs[0].plot(n, [o['seconds'][part] for o in rows], style, label=part)
@@ -117,7 +122,9 @@ def large(threads):
     for ax, name in zip(axs, ('seconds', 'MB')):
         ax.set(xscale='log', yscale='log', xlabel='ratings', ylabel=name)
         ax.legend(fontsize=8)
-    plt.savefig(IMAGES/'bench_large.png', dpi=100, bbox_inches='tight')
+    plt.savefig(file, dpi=100, bbox_inches='tight')
+
+def large_table(rows):
     cols = ['ratings', 'bs', 'from_df s', 'from_df peak / table', 'bytes a rating', 'one epoch s', 'ratings a second', 'validate s', 'RMSE', 'recommend s', 'peak MB']
     return pd.DataFrame([(f"{o['n']:,}", o['bs'], f"{o['seconds']['from_df']:.2f}", f"{o['from_df_peak_mb'] / o['frame_mb']:.2f}", o['bytes_a_rating'], f"{o['seconds']['fit']:.2f}",
         f"{o['ratings_a_second']:,.0f}", f"{o['seconds']['validate']:.2f}", f"{o['rmse']:.3f}", f"{o['seconds']['recommend']:.3f}", f"{o['peak_mb']:,.0f}") for o in rows], columns=cols)
@@ -143,7 +150,12 @@ def main():
                  f'Importing collab_course.all takes {b:.2f} s, {b / a - 1:+.0%} against torch, pandas and matplotlib ({a:.2f} s).']
         if threads == args.threads[0]: plot(table, IMAGES/'bench.png')
     text += ['## Installed', markdown(size_table())]
-    if args.large: text += [f'## Made-up ratings, one epoch, threads: {max(args.threads)}', markdown(large(max(args.threads))), '![Seconds and memory against ratings](../nbs/images/bench_large.png)']
+    for threads in args.threads if args.large else ():
+        rows = measure_large(args.rounds, threads)
+        text += [f'## Made-up ratings, one epoch, threads: {threads}', markdown(large_table(rows))]
+        if threads == args.threads[0]:
+            plot_large(rows, IMAGES/'bench_large.png')
+            text += ['![Seconds and memory against ratings](../nbs/images/bench_large.png)']
     (HERE/'results.md').write_text('\n\n'.join(text) + '\n', encoding='utf-8')
     print((HERE/'results.md').read_text(encoding='utf-8'))
 
