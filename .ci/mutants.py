@@ -2,10 +2,13 @@
 
     python .ci/mutants.py [N] [--seed S] [--jobs J] [--tests FILE ...]     N mutants, 100 by default; names the survivors; exit status 1 under 80% caught
 
-Each mutant lives in a copy of the project, so that the package itself is never touched and several can run at once."""
+Each mutant lives in a copy of the project, so that the package itself is never touched and several can run at once. It meets
+the tests that run its line first, then all."""
 import argparse, ast, os, random, shutil, subprocess, sys, tempfile, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from coverage import CoverageData
 
 ROOT = Path(__file__).resolve().parent.parent
 LIB = ROOT/'collab_course'
@@ -33,7 +36,7 @@ def spots(tree):
     return [o for o in ast.walk(tree) if id(o) not in dead and any(True for _ in changes(o))]
 
 def mutant(rng):
-    "A module's name, its source with one mistake, and what was changed where"
+    "A module's name, the line of the mistake, its source with it, and what was changed where"
     files = [o for o in sorted(LIB.glob('*.py')) if o.name not in SKIP]
     trees = {o: ast.parse(o.read_text(encoding='utf-8')) for o in files}
     file = rng.choices(files, [len(spots(trees[o])) for o in files])[0]
@@ -42,20 +45,43 @@ def mutant(rng):
     rng.choice(list(changes(node)))()
     after = ast.unparse(ast.fix_missing_locations(tree))
     diff = [(a, b) for a, b in zip(before, after.splitlines()) if a != b]
-    return file.name, after, f'{file.name}:{near}  ' + ('  ->  '.join(o.strip()[:110] for o in diff[0]) if diff else 'no visible change')
+    return file.name, near, after, f'{file.name}:{near}  ' + ('  ->  '.join(o.strip()[:110] for o in diff[0]) if diff else 'no visible change')
 
-def caught(name, source, limit, tests):
-    "Do the fast tests fail on a copy of the project with `source` as its module `name`?"
+def copy(tmp, name='', source=''):
+    "Copy what the tests need to the folder `tmp`, with `source` as the package's module `name`"
+    shutil.copytree(LIB, tmp/'collab_course', ignore=shutil.ignore_patterns('__pycache__'))
+    shutil.copytree(ROOT/'tests', tmp/'tests', ignore=shutil.ignore_patterns('__pycache__'))
+    shutil.copytree(ROOT/'nbs', tmp/'nbs', ignore=shutil.ignore_patterns('*.ipynb', 'images'))
+    shutil.copytree(ROOT/'.github', tmp/'.github')
+    if name: (tmp/'collab_course'/name).write_text(source, encoding='utf-8')
+
+def passes(tmp, tests, limit, run=('pytest',)):
+    "Do the fast ones of `tests` pass in the copy `tmp`? A loop without end is noticed too"
+    env = {**os.environ, 'PYTHONPATH': str(tmp), 'OMP_NUM_THREADS': '1', 'PYTHONDONTWRITEBYTECODE': '1'}
+    args = '-x', '-q', '-p', 'no:cacheprovider', '-p', 'no:randomly', '-m', 'not slow', *tests, *(f'--ignore=tests/{o}' for o in SLOW)
+    try: return subprocess.run([sys.executable, '-m', *run, *args], cwd=tmp, env=env, capture_output=True, timeout=limit).returncode == 0
+    except subprocess.TimeoutExpired: return False
+
+def tests_by_line(tests):
+    "By module and line of the package as it is: the tests that run it"
     with tempfile.TemporaryDirectory(prefix='mutant-') as tmp:
-        shutil.copytree(LIB, Path(tmp)/'collab_course', ignore=shutil.ignore_patterns('__pycache__'))
-        shutil.copytree(ROOT/'tests', Path(tmp)/'tests', ignore=shutil.ignore_patterns('__pycache__'))
-        shutil.copytree(ROOT/'nbs', Path(tmp)/'nbs', ignore=shutil.ignore_patterns('*.ipynb', 'images'))
-        shutil.copytree(ROOT/'.github', Path(tmp)/'.github')
-        if source is not None: (Path(tmp)/'collab_course'/name).write_text(source, encoding='utf-8')
-        env = {**os.environ, 'PYTHONPATH': tmp, 'OMP_NUM_THREADS': '1', 'PYTHONDONTWRITEBYTECODE': '1'}
-        try: return subprocess.run([sys.executable, '-m', 'pytest', '-x', '-q', '-p', 'no:cacheprovider', '-p', 'no:randomly', '-m', 'not slow', *tests, *(f'--ignore=tests/{o}' for o in SLOW)],
-                                   cwd=tmp, env=env, capture_output=True, timeout=limit).returncode != 0
-        except subprocess.TimeoutExpired: return True # a loop without end is noticed too
+        tmp = Path(tmp).resolve()
+        copy(tmp)
+        (tmp/'rc').write_text(f'[run]\nsource = {tmp/"collab_course"}\ndata_file = {tmp/"data"}\ndynamic_context = test_function\n')
+        if not passes(tmp, tests, 3_600, ('coverage', 'run', f'--rcfile={tmp/"rc"}', '-m', 'pytest')): sys.exit('the tests fail on the package as it is')
+        data = CoverageData(str(tmp/'data'))
+        data.read()
+        texts = {o.stem: o.read_text(encoding='utf-8') for o in (tmp/'tests').glob('test_*.py')}
+        def nodes(contexts): # coverage takes every function called test_... for a test, test_eq and test_dl too
+            names = {tuple(o.split('.')[-2:]) for o in contexts if '.' in o}
+            return sorted(f'tests/{file}.py::{name}' for file, name in names if f'\ndef {name}(' in texts.get(file, ''))
+        return {Path(o).name: {line: nodes(cs) for line, cs in data.contexts_by_lineno(o).items()} for o in data.measured_files()}
+
+def caught(name, source, first, tests, limit):
+    "Do the fast tests fail where `source` is the module `name`? The tests in `first`, which run the line, are tried before all"
+    with tempfile.TemporaryDirectory(prefix='mutant-') as tmp:
+        copy(Path(tmp), name, source)
+        return bool(first) and not passes(tmp, first, limit) or not passes(tmp, tests, limit)
 
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -65,13 +91,14 @@ def main():
     args.add_argument('--jobs', type=int, default=max(1, (os.cpu_count() or 2) // 2))
     args = args.parse_args()
     start = time.perf_counter()
-    if caught('', None, 3_600, args.tests): sys.exit('the tests fail on the package as it is')
+    lines = tests_by_line(args.tests)
     limit = 60 + 5 * (time.perf_counter() - start)
     rng = random.Random(args.seed)
     all_ = [mutant(rng) for _ in range(args.n)]
     def judge(o):
-        found = caught(*o[:2], limit, args.tests)
-        print(f"{'caught  ' if found else 'SURVIVED'}  {o[2]}", flush=True)
+        name, line, source, text = o
+        found = caught(name, source, lines.get(name, {}).get(line), args.tests, limit)
+        print(f"{'caught  ' if found else 'SURVIVED'}  {text}", flush=True)
         return found
     with ThreadPoolExecutor(args.jobs) as pool: found = sum(pool.map(judge, all_))
     print(f'{found} of {args.n} mutants caught, {found / args.n:.0%}, in {time.perf_counter() - start:.0f} s')
