@@ -34,6 +34,14 @@ def requirements(kind, torch):
     if torch: needs = [f'torch=={torch}' if o.startswith('torch') else o for o in needs]
     return needs + (['numpy<2', 'pyarrow==14.0.2'] if kind == 'lowest' else ['pyarrow']) # what goes with pandas of that age
 
+def with_lessons(env, pip, line, ok):
+    "Run the lessons on the installed package, too: the line and the verdict with their result"
+    subprocess.run([*pip, '--no-deps', '--force-reinstall', ROOT], check=True, capture_output=True)
+    subprocess.run([*pip, 'ipykernel', 'nbclient'], check=True, capture_output=True)
+    done = subprocess.run([env/'bin'/'python', '.ci/lessons.py'], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode: print(done.stderr[-6_000:])
+    return f'{line}; {done.stdout.strip().splitlines()[-1]}', ok and done.returncode == 0
+
 def test(version, kind, torch, lessons, args, asked):
     "Make the environment, run the tests in it; a line on how it went, and whether it went well"
     env, name = ENVS/f'{version}-{kind}', f'Python {version}, {kind}'
@@ -52,12 +60,9 @@ def test(version, kind, torch, lessons, args, asked):
                           env={**os.environ, 'PYTHONPATH': str(ROOT)})
     if done.returncode: print(done.stdout[-6_000:] + done.stderr[-2_000:])
     line, ok = f"{name}: {(done.stdout.strip() or 'no output').splitlines()[-1]}", done.returncode == 0
-    if not lessons: return line, ok
-    subprocess.run([*pip, '--no-deps', '--force-reinstall', ROOT], check=True, capture_output=True)
-    subprocess.run([*pip, 'ipykernel', 'nbclient'], check=True, capture_output=True)
-    done = subprocess.run([env/'bin'/'python', '.ci/lessons.py'], cwd=ROOT, capture_output=True, text=True)
-    if done.returncode: print(done.stderr[-6_000:])
-    return f'{line}; {done.stdout.strip().splitlines()[-1]}', ok and done.returncode == 0
+    if lessons: line, ok = with_lessons(env, pip, line, ok)
+    if ok: shutil.rmtree(env) # it may hold gigabytes; one that failed stays to be looked at
+    return line, ok
 
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
