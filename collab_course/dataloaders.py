@@ -119,7 +119,8 @@ class DataLoaders:
 def decode(self:DataLoaders, x, y=None) -> pd.DataFrame:
     "Table of the users, items and (given `y`) ratings behind indices `x`"
     df = pd.DataFrame({name: c[x[:, i].cpu()] for i, (name, c) in enumerate(self.classes.items())})
-    return df if y is None else df.assign(**{self.rating_name: y.flatten().tolist()})
+    if y is not None: df[self.rating_name] = y.flatten().tolist()
+    return df
 @patch
 def show_batch(self:DataLoaders, max_n=10):
     "Show the first `max_n` rows of a training batch"
