@@ -76,9 +76,53 @@ def lint():
     off.extend(done.stdout.splitlines())
     require(done.returncode in (0, 1), f'ruff: {done.stderr.strip()}')
 
+#: switched off: fastcore's `@patch` gives a class methods and attributes that mypy cannot see
+UNSEEN = 'attr-defined'
+
+def types():
+    "What mypy finds in the package; of libraries without hints it takes anything"
+    with tempfile.TemporaryDirectory() as cache:
+        done = subprocess.run([BIN/'mypy', '--config-file=', f'--cache-dir={cache}', '--no-error-summary', '--hide-error-context', '--ignore-missing-imports',
+                               '--warn-unused-ignores', f'--disable-error-code={UNSEEN}', CFG['lib_path']], cwd=ROOT, capture_output=True, text=True)
+    off.extend(done.stdout.splitlines())
+    require(not done.returncode or done.returncode == 1 and done.stdout, f'mypy: {done.stderr.strip()}')
+
+#: PyTorch gives `step` two signatures, with a closure and without; no plain hint says the same
+HINTLESS = 'FusedAdamW.step',
+
+def public(tree):
+    "Name and node of each function in `__all__` of a module, and of each method that `@patch` adds or a class in `__all__` has"
+    names = next((ast.literal_eval(o.value) for o in tree.body if isinstance(o, ast.Assign) and ast.unparse(o.targets[0]) == '__all__'), [])
+    for o in tree.body:
+        if isinstance(o, ast.ClassDef) and o.name in names: yield from ((f'{o.name}.{m.name}', m) for m in o.body if isinstance(m, ast.FunctionDef))
+        if not isinstance(o, ast.FunctionDef): continue
+        if any(ast.unparse(d).startswith('patch') for d in o.decorator_list): yield f'{ast.unparse(o.args.args[0].annotation)}.{o.name}', o
+        elif o.name in names: yield o.name, o
+
+def inside(f):
+    "The nodes of function `f`, but for those of functions in it"
+    todo = list(f.body)
+    while todo:
+        yield (o := todo.pop())
+        if not isinstance(o, (ast.FunctionDef, ast.Lambda)): todo += ast.iter_child_nodes(o)
+
+def hints():
+    """Public functions and methods, and `__init__`, have a hint for each parameter but self, cls, *args and **kwargs, and for what
+    they return, unless that is None: where there is no `yield` and no `return` of a value, as in `__init__` and callbacks' events"""
+    for file in LIB.glob('*.py'):
+        for name, f in public(ast.parse(file.read_text(encoding='utf-8'))):
+            last = name.split('.')[-1]
+            if last.startswith('_') and last != '__init__' or name in HINTLESS: continue
+            bare = [o.arg for o in (*f.args.posonlyargs, *f.args.args, *f.args.kwonlyargs) if o.annotation is None and o.arg not in ('self', 'cls')]
+            gives = any(isinstance(o, (ast.Yield, ast.YieldFrom)) or isinstance(o, ast.Return) and o.value for o in inside(f))
+            if gives and f.returns is None: bare.append('what it returns')
+            require(not bare, f"{CFG['lib_path']}/{file.name}: {name} has no type hint for {', '.join(bare)}")
+
 exported_again()
 notebooks()
 lint()
+types()
+hints()
 python_files()
 text, images = readme()
 require((ROOT/'README.md').read_text(encoding='utf-8') == text, 'README.md is not what nbs/index.ipynb gives: run python .ci/readme.py')

@@ -4,6 +4,7 @@
 __all__ = []
 
 # %% ../nbs/backprop.ipynb #206296ee
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -90,13 +91,13 @@ def _parts(shapes, like):
 
 # %% ../nbs/backprop.ipynb #4c548d7e
 @patch
-def mse_gradient(self:EmbeddingNN):
+def mse_gradient(self:EmbeddingNN) -> Callable|None:
     """A function of a batch that returns the mean squared error and puts its gradient, autograd's
     but for rounding, into each parameter's `grad`. None where it would not hold: dropout, other
     layers, frozen or shared parameters, another device."""
     layers, embeds = list(self.layers), list(self.embeds)
-    if self.emb_drop.p or not all(map(_covered, [*layers, *embeds])): return
-    if not _plain([p for o in [*layers, *embeds] for p in o.parameters()]): return
+    if self.emb_drop.p or not all(map(_covered, [*layers, *embeds])): return None
+    if not _plain([p for o in [*layers, *embeds] for p in o.parameters()]): return None
     tables = [o.weight for o in embeds]
     flat, grads = _parts([p.shape for p in tables], tables[0])
     steps = [(_LAYERS[type(o)], o) for o in layers]

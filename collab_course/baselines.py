@@ -5,23 +5,25 @@ __all__ = ['GlobalMean', 'Popularity', 'Biases', 'ItemKNN']
 
 # %% ../nbs/baselines.ipynb #7f2f4764
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
+from .dataloaders import DataLoaders
 from .layers import Module
 
 # %% ../nbs/baselines.ipynb #8ce4acd9
 class GlobalMean(Module):
     "Predicts the mean of the training ratings"
-    def __init__(self, dls): self.mean = dls.train.y.mean()
-    def forward(self, x): return self.mean.expand(len(x))
+    def __init__(self, dls:DataLoaders): self.mean = dls.train.y.mean()
+    def forward(self, x:Tensor) -> Tensor: return self.mean.expand(len(x))
 
 # %% ../nbs/baselines.ipynb #d0407a7f
 class Popularity(Module):
     "Scores an item by its number of training ratings; for rankings only"
-    def __init__(self, dls):
+    def __init__(self, dls:DataLoaders):
         n_items = len(dls.classes[dls.item_name])
         self.n = torch.bincount(dls.train.x[:, 1].long(), minlength=n_items).float()
-    def forward(self, x): return self.n[x[:, 1]]
+    def forward(self, x:Tensor) -> Tensor: return self.n[x[:, 1]]
 
 # %% ../nbs/baselines.ipynb #c79ae2a1
 def _offsets(idx, left, n, reg):
@@ -32,10 +34,10 @@ def _offsets(idx, left, n, reg):
 class Biases(Module):
     """Mean + user's offset + item's offset, fitted in turn and shrunk towards 0
     (Koren, 2010; constants from the library Surprise)"""
-    def __init__(self, dls,
-        reg_user=15, # How many ratings without offset to add to a user's own
-        reg_item=10, # The same for an item
-        n_rounds=10, # How often to fit each side
+    def __init__(self, dls:DataLoaders,
+        reg_user:float=15, # How many ratings without offset to add to a user's own
+        reg_item:float=10, # The same for an item
+        n_rounds:int=10, # How often to fit each side
     ):
         (users, items), y = dls.train.x.long().t(), dls.train.y.flatten()
         n_users, n_items = map(len, dls.classes.values())
@@ -45,7 +47,8 @@ class Biases(Module):
             self.item = _offsets(items, left, n_items, reg_item)
             left = y - self.mean - self.item[items]
             self.user = _offsets(users, left, n_users, reg_user)
-    def forward(self, x): return self.mean + self.user[x[:, 0]] + self.item[x[:, 1]]
+    def forward(self, x:Tensor) -> Tensor:
+        return self.mean + self.user[x[:, 0]] + self.item[x[:, 1]]
 
 # %% ../nbs/baselines.ipynb #e6ce5bc0
 def _alike(off, k):
@@ -60,9 +63,9 @@ class ItemKNN(Module):
     """`Biases` plus a weighted mean of how far off they were on the `k` items most alike, by cosine
     (after Sarwar and others, 2001). It keeps a number for each user and item, and meanwhile one for
     each two items: for catalogues of thousands."""
-    def __init__(self, dls,
-        k=40, # Items that have a say, of which a user may have rated few
-        reg=0.5, # Weight of an item that says nothing, so that few or faint voices count for little
+    def __init__(self, dls:DataLoaders,
+        k:int=40, # Items that have a say, of which a user may have rated few
+        reg:float=0.5, # Weight of an item that says nothing: few or faint voices count for little
     ):
         base, x = Biases(dls), dls.train.x.long()
         off = base.mean.new_zeros(len(base.user), len(base.item))
@@ -70,4 +73,4 @@ class ItemKNN(Module):
         alike = _alike(off, k)
         weights = (off != 0).float() @ alike.t() + reg
         self.table = base.mean + base.user[:, None] + base.item + off @ alike.t() / weights
-    def forward(self, x): return self.table[x[:, 0], x[:, 1]]
+    def forward(self, x:Tensor) -> Tensor: return self.table[x[:, 0], x[:, 1]]

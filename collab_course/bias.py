@@ -4,23 +4,25 @@
 __all__ = ['DotProductBias']
 
 # %% ../nbs/08_bias.ipynb #2dc0621c
+from torch import Tensor
+
 from .layers import Embedding, Module, sigmoid_range
 
 # %% ../nbs/08_bias.ipynb #6c410c0c
 class DotProductBias(Module):
     "`DotProduct` plus a number for each user and each movie"
     def __init__(self,
-        n_users, # Users, counting `#na#`
-        n_movies, # Movies, counting `#na#`
-        n_factors, # Numbers that stand for a user or a movie
-        y_range=(0, 5.5), # Lowest and highest prediction
+        n_users:int, # Users, counting `#na#`
+        n_movies:int, # Movies, counting `#na#`
+        n_factors:int, # Numbers that stand for a user or a movie
+        y_range:tuple=(0, 5.5), # Lowest and highest prediction
     ):
         self.user_factors = Embedding(n_users, n_factors)
         self.user_bias = Embedding(n_users, 1)
         self.movie_factors = Embedding(n_movies, n_factors)
         self.movie_bias = Embedding(n_movies, 1)
         self.y_range = y_range
-    def forward(self, x):
+    def forward(self, x:Tensor) -> Tensor:
         users, movies = x[:, 0], x[:, 1]
         res = (self.user_factors(users) * self.movie_factors(movies)).sum(dim=1, keepdim=True)
         res = res + self.user_bias(users) + self.movie_bias(movies)

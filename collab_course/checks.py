@@ -6,20 +6,23 @@ __all__ = ['check_counts', 'check_sizes', 'check_columns', 'column_names', 'dist
 
 # %% ../nbs/checks.ipynb #1c2018d4
 import difflib
+from collections.abc import Callable, Hashable, Iterable
 from numbers import Integral, Real
+from pathlib import Path
 from urllib.error import URLError
 
 import numpy as np, pandas as pd
+from numpy.typing import ArrayLike
 
 # %% ../nbs/checks.ipynb #ffad53a7
-def check_counts(least=1, **counts):
+def check_counts(least:int=1, **counts):
     "Raise `ValueError` unless every argument is a whole number, `least` or more"
     for name, n in counts.items():
         if not isinstance(n, Integral) or isinstance(n, bool) or n < least:
             raise ValueError(f'{name}={n!r}: give a whole number, {least} or more.')
 
 # %% ../nbs/checks.ipynb #88d8398e
-def check_sizes(n_users, n_items, n_ratings, noise):
+def check_sizes(n_users:int, n_items:int, n_ratings:int, noise:float):
     "Raise `ValueError` unless `make_ratings` can make a table of these sizes"
     check_counts(n_users=n_users, n_items=n_items, n_ratings=n_ratings)
     if not 0 <= noise < float('inf'):
@@ -48,7 +51,7 @@ def _check_keys(ratings, name):
 
 # %% ../nbs/checks.ipynb #daa445e5
 def check_columns(
-    ratings, # What should be a table
+    ratings:object, # What should be a table
     *names, # Columns that it must hold: first those with ids
 ):
     "Raise unless `ratings` is a table that holds every named column once, and at least one row"
@@ -65,27 +68,28 @@ def check_columns(
 
 # %% ../nbs/checks.ipynb #22db045e
 def column_names(
-    ratings, # The table
+    ratings:pd.DataFrame, # The table
     *names, # Its columns of users, items and ratings; None for one that goes by position
 ) -> list: # The three names
     "Which columns of `ratings` to use, checked by `check_columns`"
     check_columns(ratings)
     cols = dict(enumerate(ratings.columns))
-    names = [cols.get(i, f'(column {i + 1})') if o is None else o for i, o in enumerate(names)]
-    check_columns(ratings, *names)
-    return names
+    found = [cols.get(i, f'(column {i + 1})') if o is None else o for i, o in enumerate(names)]
+    check_columns(ratings, *found)
+    return found
 
 # %% ../nbs/checks.ipynb #a69b55cc
 def distinct_values(
-    col, # Values: anything that `pd.Series` accepts
+    col:Iterable, # Values: anything that `pd.Series` accepts
 ) -> list: # The values, sorted
     "The distinct values of `col`, without missing ones"
     vals = pd.Series(col).dropna().unique().tolist()
     vals = [o for o in vals if not isinstance(o, str) or o != '#na#']
     by_type, as_text = lambda o: (type(o).__name__, o), lambda o: (type(o).__name__, str(o))
-    for key in (None, by_type, as_text):
+    for key in (None, by_type):
         try: return sorted(vals, key=key)
         except TypeError: continue
+    return sorted(vals, key=as_text)
 
 # %% ../nbs/checks.ipynb #bbc199fe
 def _rating_error(col, bad):
@@ -96,7 +100,7 @@ def _rating_error(col, bad):
                       'Correct or drop those rows first.')
 
 # %% ../nbs/checks.ipynb #4ec214b9
-def rating_values(ratings, name):
+def rating_values(ratings:pd.DataFrame, name:Hashable) -> np.ndarray:
     "Column `name` of `ratings` as float32; raise `ValueError` where one is no finite number"
     col = ratings[name]
     if col.dtype.kind in 'bcmM': # truth values, complex numbers, spans and points of time
@@ -111,8 +115,8 @@ def rating_values(ratings, name):
 
 # %% ../nbs/checks.ipynb #b1a6dfdd
 def check_ids(
-    code, # Indices of a column's values: an array or tensor
-    name, # The column's name, for the message
+    code:ArrayLike, # Indices of a column's values: an array or tensor
+    name:Hashable, # The column's name, for the message
 ):
     "Raise `ValueError` where an index is 0, so that a value is missing"
     bad = np.asarray(code) == 0
@@ -123,12 +127,12 @@ def check_ids(
                          f'Drop them first: ratings.dropna(subset=[{name!r}]).')
 
 # %% ../nbs/checks.ipynb #c26be8ad
-def close_values(val, vals, n=3):
+def close_values(val:object, vals:Iterable, n:int=3) -> list:
     "Up to `n` of `vals` that look like `val`"
     names = {str(o): o for o in vals}
     return [names[o] for o in difflib.get_close_matches(str(val), names, n, 0.5)]
 
-def check_seen(code, col, name, close, way_out=''):
+def check_seen(code:ArrayLike, col:Iterable, name:Hashable, close:Callable, way_out:str=''):
     "Raise `ValueError` where `code` is 0: there `col` is unknown, and `close(val)` is offered"
     bad = np.asarray(code) == 0
     if not bad.any(): return
@@ -139,9 +143,9 @@ def check_seen(code, col, name, close, way_out=''):
 
 # %% ../nbs/checks.ipynb #e6742a21
 def known_codes(
-    df, # Table to predict
-    classes, # Column name to `CategoryMap`
-    unknown, # What to do about values not seen in training: 'raise' or 'na', index 0
+    df:pd.DataFrame, # Table to predict
+    classes:dict, # Column name to `CategoryMap`
+    unknown:str, # What to do about values not seen in training: 'raise' or 'na', index 0
 ) -> list: # Indices, a tensor for each column
     "Indices of the columns of `df` named in `classes`"
     if unknown not in ('raise', 'na'):
@@ -154,8 +158,8 @@ def known_codes(
 
 # %% ../nbs/checks.ipynb #d0c95b25
 def check_share(
-    valid_pct, # Share of the rows, between 0 and 1
-    n, # Number of rows
+    valid_pct:float, # Share of the rows, between 0 and 1
+    n:int, # Number of rows
 ):
     "Raise `ValueError` unless `valid_pct` of `n` rows is one row or more, and not all"
     if not isinstance(valid_pct, Real) or not 0 < valid_pct < 1:
@@ -187,8 +191,8 @@ def _check_held(held):
 
 # %% ../nbs/checks.ipynb #fd8bdfb4
 def given_rows(
-    n, # Number of rows
-    valid_idx, # Positions of the rows to validate on
+    n:int, # Number of rows
+    valid_idx:ArrayLike, # Positions of the rows to validate on
 ) -> tuple: # Positions to train on, and to validate on: int64 arrays
     "Set the rows at `valid_idx` apart. Raises `ValueError` where that is not possible."
     valid = _whole_numbers(valid_idx)
@@ -203,7 +207,7 @@ def given_rows(
 
 # %% ../nbs/checks.ipynb #c4531d31
 def check_device(
-    device, # Name of a device, such as 'cpu' or 'cuda'
+    device:str, # Name of a device, such as 'cpu' or 'cuda'
 ):
     "Raise `ValueError` unless PyTorch can put a tensor on `device`"
     import torch
@@ -214,8 +218,8 @@ def check_device(
 
 # %% ../nbs/checks.ipynb #3f976cfd
 def table_from_csv(
-    csv, # Path or URL of a CSV file with a header row
-    sep=',', # What stands between two values
+    csv:str|Path, # Path or URL of a CSV file with a header row
+    sep:str=',', # What stands between two values
 ) -> pd.DataFrame: # The table
     "Read a table. Raises `ValueError` where `csv` holds none, or one of a single column."
     try: table = pd.read_csv(csv, sep=sep)

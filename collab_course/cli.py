@@ -9,8 +9,11 @@ from contextlib import redirect_stdout
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import __version__
+
+if TYPE_CHECKING: import pandas as pd
 
 # %% ../nbs/cli.ipynb #3065af5d
 def _ratings(args):
@@ -55,14 +58,14 @@ def _errors(learn, dl=None):
     return res | ({'rmse_of_mean': rmse(y.mean().cpu(), targs).item()} if len(y) else {})
 
 # %% ../nbs/cli.ipynb #5e3db55c
-def data(args):
+def data(args:argparse.Namespace) -> dict:
     "Fetch MovieLens 100K, and say where it is and where it came from"
     from collab_course.data import untar_data
     with redirect_stdout(io.StringIO()) as said:
         path = untar_data(path=args.path, force_download=args.force)
     return {'path': str(path), 'source': said.getvalue().strip() or 'it was there already'}
 
-def train(args):
+def train(args:argparse.Namespace) -> dict:
     "Train on MovieLens 100K or a CSV file, and write a model file"
     from collab_course.persistence import check_place
     check_place(args.out)
@@ -79,7 +82,7 @@ def _test_dl(learn, args):
     names = {new: name for new, name in names if new}
     return learn.dls.test_dl(_ratings(args).rename(columns=names))
 
-def evaluate(args):
+def evaluate(args:argparse.Namespace) -> dict:
     "RMSE and MAE on held-out ratings: of a model file, or of a model trained for the purpose"
     if args.model is None:
         learn = _train(args)
@@ -113,7 +116,7 @@ def _rated(learn, path):
 # %% ../nbs/cli.ipynb #9ac2eee0
 def _min_ratings(args): return {} if args.min_ratings is None else {'min_ratings': args.min_ratings}
 
-def recommend(args):
+def recommend(args:argparse.Namespace) -> 'pd.DataFrame':
     "Items to recommend to a user of a model file, or to somebody new with ratings of their own"
     from collab_course.persistence import load_learner
     from collab_course import recommendation
@@ -121,7 +124,7 @@ def recommend(args):
     user = _known(learn, 0, args.user) if args.rated is None else _rated(learn, args.rated)
     return recommendation.recommend(learn, user, n=args.n, **_min_ratings(args))
 
-def similar(args):
+def similar(args:argparse.Namespace) -> 'pd.DataFrame':
     "Items like one item, by the factors of a model file"
     from collab_course.persistence import load_learner
     from collab_course.recommendation import similar_items
@@ -139,7 +142,7 @@ def _lessons(folder):
         'git clone https://github.com/collab-course/collab_course, '
         'then collab_course lab collab_course/nbs')
 
-def lab(args):
+def lab(args:argparse.Namespace) -> dict:
     "Open JupyterLab on the lessons"
     folder = _lessons(args.folder)
     if not find_spec('jupyterlab'):
@@ -221,7 +224,7 @@ def _command(commands, run, example, *add):
     for o in add: o(p)
 
 # %% ../nbs/cli.ipynb #b72c5390
-def parser():
+def parser() -> argparse.ArgumentParser:
     "The parser of the whole command line"
     what = 'Collaborative filtering: fetch ratings, train, evaluate, recommend.'
     more = '`collab_course COMMAND --help` explains a command and shows an example.'
@@ -266,7 +269,7 @@ def _run(args):
     sys.stdout.flush()
 
 def main(
-    argv=None, # Arguments; by default those that the program was called with
+    argv:list|None=None, # Arguments; by default those that the program was called with
 ) -> int: # Exit code: 0, 1 after an error, 130 where the user broke it off; argparse exits with 2
     "Run the command that `argv` names"
     args = parser().parse_args(argv)

@@ -4,11 +4,15 @@
 __all__ = ['EmbeddingDotBias', 'collab_learner']
 
 # %% ../nbs/13_collab_learner.ipynb #51f769fe
+from collections.abc import Callable, Iterable
+
 from fastcore.basics import patch
 from fastcore.meta import delegates
+from torch import Tensor
 
 from .arguments import _check_call
 from .backprop import EmbeddingNN, _dot_product_gradient # both ways to the gradient
+from .dataloaders import DataLoaders
 from .layers import Embedding, Module, sigmoid_range
 from .neural_net import get_emb_sz
 from .schedule import Learner # with fit_one_cycle and lr_find
@@ -17,15 +21,15 @@ from .schedule import Learner # with fit_one_cycle and lr_find
 class EmbeddingDotBias(Module):
     "`DotProductBias` under fastai's names, which knows the users and items behind its rows."
     def __init__(self,
-        n_factors, # Numbers that stand for a user or an item
-        n_users, # Users, counting `#na#`
-        n_items, # Items, counting `#na#`
-        y_range=None, # Lowest and highest prediction; any number where it is None
+        n_factors:int, # Numbers that stand for a user or an item
+        n_users:int, # Users, counting `#na#`
+        n_items:int, # Items, counting `#na#`
+        y_range:tuple|None=None, # Lowest and highest prediction; any number where it is None
     ):
         self.y_range = y_range
         self.u_weight, self.i_weight = Embedding(n_users, n_factors), Embedding(n_items, n_factors)
         self.u_bias, self.i_bias = Embedding(n_users, 1), Embedding(n_items, 1)
-    def forward(self, x):
+    def forward(self, x:Tensor) -> Tensor:
         users, items = x[:, 0], x[:, 1]
         dot = (self.u_weight(users) * self.i_weight(items)).sum(dim=1)
         res = dot + self.u_bias(users).squeeze(1) + self.i_bias(items).squeeze(1)
@@ -33,7 +37,7 @@ class EmbeddingDotBias(Module):
 
 # %% ../nbs/13_collab_learner.ipynb #49e7b5c2
 @patch
-def mse_gradient(self:EmbeddingDotBias):
+def mse_gradient(self:EmbeddingDotBias) -> Callable|None:
     "As `EmbeddingNN.mse_gradient`, for the dot product"
     lookups = self.u_weight, self.i_weight, self.u_bias, self.i_bias
     return _dot_product_gradient(lookups, self.y_range)
@@ -43,12 +47,12 @@ EmbeddingDotBias.mse_gradient.of = EmbeddingDotBias.forward
 # %% ../nbs/13_collab_learner.ipynb #77ca1759
 @patch(cls_method=True)
 def from_classes(cls:EmbeddingDotBias,
-    n_factors, # Numbers that stand for a user or an item
-    classes, # Column name to `CategoryMap`, such as `dls.classes`
-    user=None, # Column with the users; the first by default
-    item=None, # Column with the items; the second by default
-    y_range=None, # Lowest and highest prediction
-):
+    n_factors:int, # Numbers that stand for a user or an item
+    classes:dict, # Column name to `CategoryMap`, such as `dls.classes`
+    user:str|None=None, # Column with the users; the first by default
+    item:str|None=None, # Column with the items; the second by default
+    y_range:tuple|None=None, # Lowest and highest prediction
+) -> EmbeddingDotBias:
     "A model with a row for each user and item in `classes`"
     names = list(classes)
     user, item = user or names[0], item or names[1]
@@ -59,45 +63,44 @@ def from_classes(cls:EmbeddingDotBias,
     return res
 
 # %% ../nbs/13_collab_learner.ipynb #e709ec17
-@patch
-def _rows(self:EmbeddingDotBias, arr, is_item):
+def _rows(model, arr, is_item):
     "Indices of the users or items in `arr`"
-    name = self.item if is_item else self.user
-    code = self.classes[name].encode(arr)
-    self.classes[name].check_known(arr, code, name)
+    name = model.item if is_item else model.user
+    code = model.classes[name].encode(arr)
+    model.classes[name].check_known(arr, code, name)
     return code.long()
 
 # %% ../nbs/13_collab_learner.ipynb #78785b66
 @patch
 def bias(self:EmbeddingDotBias,
-    arr, # Items, or with `is_item=False` users
-    is_item=True, # Are they items?
-): # One number each
+    arr:Iterable, # Items, or with `is_item=False` users
+    is_item:bool=True, # Are they items?
+) -> Tensor: # One number each
     "Learned biases. Raises `ValueError` on an unknown name."
     table = (self.i_bias if is_item else self.u_bias).weight
-    return table.detach().cpu().squeeze(1)[self._rows(arr, is_item)]
+    return table.detach().cpu().squeeze(1)[_rows(self, arr, is_item)]
 
 # %% ../nbs/13_collab_learner.ipynb #b3f73448
 @patch
 def weight(self:EmbeddingDotBias,
-    arr, # Items, or with `is_item=False` users
-    is_item=True, # Are they items?
-): # One row of factors each
+    arr:Iterable, # Items, or with `is_item=False` users
+    is_item:bool=True, # Are they items?
+) -> Tensor: # One row of factors each
     "Learned factors. Raises `ValueError` on an unknown name."
     table = (self.i_weight if is_item else self.u_weight).weight
-    return table.detach().cpu()[self._rows(arr, is_item)]
+    return table.detach().cpu()[_rows(self, arr, is_item)]
 
 # %% ../nbs/13_collab_learner.ipynb #a5435033
 @delegates(Learner.__init__)
 def collab_learner(
-    dls, # Ratings: `CollabDataLoaders`
-    n_factors=50, # Numbers that stand for a user or an item
-    use_nn=False, # A network (`EmbeddingNN`) rather than a dot product (`EmbeddingDotBias`)?
-    emb_szs=None, # Network: rows and columns of both embeddings; `get_emb_sz(dls)` by default
-    layers=None, # Network: widths of its hidden layers; [n_factors] by default
-    config=None, # Network: more arguments for `EmbeddingNN`, as a dict
-    y_range=None, # Lowest and highest prediction; any number where it is None
-    **kwargs):
+    dls:DataLoaders, # Ratings: `CollabDataLoaders`
+    n_factors:int=50, # Numbers that stand for a user or an item
+    use_nn:bool=False, # A network (`EmbeddingNN`) rather than a dot product (`EmbeddingDotBias`)?
+    emb_szs:list|None=None, # Network: rows, columns per embedding; `get_emb_sz(dls)` by default
+    layers:list|tuple|None=None, # Network: widths of its hidden layers; [n_factors] by default
+    config:dict|None=None, # Network: more arguments for `EmbeddingNN`, as a dict
+    y_range:tuple|None=None, # Lowest and highest prediction; any number where it is None
+    **kwargs) -> Learner:
     "A `Learner` with a model for ratings. `ValueError` where an argument does not fit."
     _check_call(dls, y_range, use_nn, emb_szs=emb_szs, layers=layers, config=config)
     if use_nn:

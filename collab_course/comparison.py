@@ -8,8 +8,8 @@ import matplotlib.pyplot as plt, numpy as np, pandas as pd
 
 # %% ../nbs/comparison.ipynb #81269551
 def compare(
-    results, # What `cross_validate` returned
-    metric='rmse', # Column to compare by
+    results:pd.DataFrame, # What `cross_validate` returned
+    metric:str='rmse', # Column to compare by
 ) -> pd.DataFrame: # A row a model, best first
     "Mean of `metric`; its standard deviation over splits and over seeds of a split; number of runs"
     by_split = results.groupby(['model', 'split'])[metric]
@@ -33,11 +33,11 @@ def _line(ax, name, val):
 
 # %% ../nbs/comparison.ipynb #74c2d982
 def plot_comparison(
-    results, # What `cross_validate` returned
-    metric='rmse', # Column to compare by
-    published=None, # Name to figure, for a line each
-    ax=None, # Axes to draw on; new ones by default
-):
+    results:pd.DataFrame, # What `cross_validate` returned
+    metric:str='rmse', # Column to compare by
+    published:dict|None=None, # Name to figure, for a line each
+    ax:plt.Axes|None=None, # Axes to draw on; new ones by default
+) -> plt.Axes:
     "A dot a run, a bar at each model's mean, best model on top"
     means = compare(results, metric)[metric]
     ax = ax or plt.subplots(figsize=(8, 0.5*len(means) + 1.6))[1]

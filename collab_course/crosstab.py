@@ -13,12 +13,12 @@ from .spreadsheet import model_to_excel
 
 # %% ../nbs/02_crosstab.ipynb #2a0dd180
 def crosstab(
-    ratings, # One row a rating
-    n_users=15, # Rows of the table: the users with most ratings
-    n_items=15, # Columns: the items with most ratings
-    user_name='user', # Column with the users
-    item_name='title', # Column with the items
-    rating_name='rating', # Column with the ratings
+    ratings:pd.DataFrame, # One row a rating
+    n_users:int=15, # Rows of the table: the users with most ratings
+    n_items:int=15, # Columns: the items with most ratings
+    user_name:str='user', # Column with the users
+    item_name:str='title', # Column with the items
+    rating_name:str='rating', # Column with the ratings
 ) -> pd.DataFrame: # Busiest users and most rated items first; NaN where there is no rating
     "The busiest users against the most rated items. Raises `ValueError` on columns it cannot use."
     check_counts(n_users=n_users, n_items=n_items)
@@ -39,11 +39,11 @@ def _write_cells(ax, table, middle):
         if not np.isnan(val): ax.text(col, row, f'{val:.3g}', **style)
 
 def plot_crosstab(
-    table, # Users by items, NaN where there is no rating
-    title='', # Heading
-    ax=None, # Where to draw; a new figure by default
-    vmin=1, vmax=5, # Ratings at the two ends of the colours
-):
+    table:pd.DataFrame, # Users by items, NaN where there is no rating
+    title:str='', # Heading
+    ax:plt.Axes|None=None, # Where to draw; a new figure by default
+    vmin:float=1, vmax:float=5, # Ratings at the two ends of the colours
+) -> plt.Axes:
     "Draw `table` as a heat map with each value in its cell, and its holes left white"
     names = [o if len(o) <= 24 else o[:23] + '…' for o in map(str, table.columns)]
     ax = ax or plt.subplots(figsize=(0.4 * table.shape[1] + 2, 0.28 * table.shape[0] + 1.8))[1]
@@ -56,11 +56,11 @@ def plot_crosstab(
 
 # %% ../nbs/02_crosstab.ipynb #e98d4e71
 def crosstab_params(
-    n_users=15, # Rows of the table
-    n_items=15, # Columns of the table
-    n_factors=5, # Numbers that stand for a user or an item
-    seed=42, # The same seed draws the same factors
-    std=0.1, # Standard deviation of the random factors
+    n_users:int=15, # Rows of the table
+    n_items:int=15, # Columns of the table
+    n_factors:int=5, # Numbers that stand for a user or an item
+    seed:int=42, # The same seed draws the same factors
+    std:float=0.1, # Standard deviation of the random factors
 ) -> dict: # Tensors 'bias', 'u_bias', 'i_bias', 'u_factors', 'i_factors'; float32
     "Random factors and zero biases for a table of ratings"
     check_counts(n_users=n_users, n_items=n_items)
@@ -72,7 +72,7 @@ def crosstab_params(
 
 # %% ../nbs/02_crosstab.ipynb #589dc770
 def crosstab_predict(
-    params, # As `crosstab_params` returns them
+    params:dict, # As `crosstab_params` returns them
 ) -> torch.Tensor: # Users x items
     "A rating for every cell: bias + user bias + item bias + dot product of the factors"
     interaction = params['u_factors'] @ params['i_factors'].T
@@ -80,11 +80,13 @@ def crosstab_predict(
 
 # %% ../nbs/02_crosstab.ipynb #14634177
 def crosstab_to_excel(
-    table, # Users by items, NaN where there is no rating, as `crosstab` returns it
-    path, # File to write, ending in .xlsx; an existing one is replaced
-    n_factors=5, # Random factors for each user and item, where no `params` are given
-    params=None, # Start from these, as `crosstab_params` returns them, trained or not
-    seed=42, # Seed of the random factors: those of `crosstab_params`
+    table:pd.DataFrame, # Users by items, NaN where there is no rating, as `crosstab` returns it
+    path:str|Path, # File to write, ending in .xlsx; an existing one is replaced
+    n_factors:int=5, # Random factors for each user and item, where no `params` are given
+    params:dict|None=None, # Start from these, as `crosstab_params` returns them, trained or not
+    seed:int=42, # Seed of the random factors: those of `crosstab_params`
 ) -> Path: # `path`
     "Write `table` as a spreadsheet whose predictions and errors are live formulas; needs openpyxl"
-    return model_to_excel(table, path, params or crosstab_params(*table.shape, n_factors, seed))
+    n_users, n_items = table.shape
+    params = params or crosstab_params(n_users, n_items, n_factors, seed)
+    return model_to_excel(table, path, params)

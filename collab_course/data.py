@@ -14,7 +14,7 @@ from .planted import *
 
 # %% ../nbs/01_data.ipynb #cbc82ff4
 def load_ratings(
-    path=None, # Folder that `untar_data` returned; by default it is called for you
+    path:str|Path|None=None, # Folder that `untar_data` returned; by default it is called for you
 ) -> pd.DataFrame: # 100,000 rows in the file's order: user, movie, rating, timestamp, title
     "MovieLens 100K's ratings with titles. Raises `ValueError` where `path` holds anything else."
     path = Path(path or untar_data())
@@ -27,7 +27,7 @@ def load_ratings(
 try:
     from IPython import get_ipython
     from IPython.display import display
-except ImportError: display, get_ipython = print, lambda: None
+except ImportError: display, get_ipython = print, lambda: None # type: ignore[assignment] # will do
 
 def _show_still(df, n):
     "Show the first `n` rows of `df` as they are: for pages that run no code"
@@ -37,8 +37,8 @@ def _show_still(df, n):
 
 # %% ../nbs/01_data.ipynb #3405d0a7
 def show_table(
-    df, # Any table
-    n=10, # Rows a page
+    df:pd.DataFrame, # Any table
+    n:int=10, # Rows a page
 ):
     """Show `df` as a table to search, sort and filter. Of one over 1 MB (Colab: 20,000 rows) only
     a part is sent, and it says so. With $COLLAB_COURSE_STATIC set, show its first `n` rows."""

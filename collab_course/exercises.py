@@ -5,11 +5,13 @@ __all__ = ['exercise', 'check', 'off_by']
 
 # %% ../nbs/exercises.ipynb #95bc0392
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from itertools import product
 from pathlib import Path
 
 import numpy as np, pandas as pd, torch
+from numpy.typing import ArrayLike
 from torch import nn
 
 from .bias import DotProductBias
@@ -29,9 +31,9 @@ from .recommendation import History
 from .schedule import one_cycle
 
 # %% ../nbs/exercises.ipynb #ff1906e7
-_CHECKS = {}
+_CHECKS:dict = {}
 
-def exercise(name):
+def exercise(name:str) -> Callable:
     "Make the decorated function, which returns what is off about an answer, check exercise `name`"
     def register(f):
         _CHECKS[name] = f
@@ -45,8 +47,8 @@ def _verdict(name, answer):
     except Exception as e: return f'checking it ended in {type(e).__name__}: {e}'
 
 def check(
-    name, # Lesson and number, such as '02.1'
-    answer, # Whatever the exercise asks for
+    name:str, # Lesson and number, such as '02.1'
+    answer:object, # Whatever the exercise asks for
 ) -> bool: # Is it right?
     "Say that `answer` solves exercise `name`, or what is off about it"
     if name not in _CHECKS: raise ValueError(f'no exercise {name!r}: there are {sorted(_CHECKS)}')
@@ -55,7 +57,7 @@ def check(
     return off is None
 
 # %% ../nbs/exercises.ipynb #83060973
-def off_by(answer, right, tol=1e-6, what='your number'):
+def off_by(answer:ArrayLike, right:ArrayLike, tol:float=1e-6, what:str='your number') -> str|None:
     "What is off about a number or an array of numbers; None where it is within `tol`"
     answer, right = np.asarray(answer, dtype=float), np.asarray(right, dtype=float)
     if answer.shape != right.shape:

@@ -24,8 +24,8 @@ def _array(name, t):
 
 # %% ../nbs/files.ipynb #0559ef63
 def pack(
-    meta, # Text, numbers, lists and dicts
-    tensors, # Name to tensor
+    meta:dict, # Text, numbers, lists and dicts
+    tensors:dict, # Name to tensor
 ) -> bytes:
     "A zip of `meta` as JSON and each tensor as an array; its last 64 bytes are their checksum"
     buf, meta = io.BytesIO(), {'format': FORMAT, **meta}
@@ -40,7 +40,7 @@ def pack(
     return body + _checksum(body)
 
 # %% ../nbs/files.ipynb #585d1038
-def check_whole(path, data):
+def check_whole(path:str|Path, data:bytes):
     "Raise `ValueError` unless `data`, the bytes of file `path`, end with the checksum of the rest"
     if _checksum(data[:-64]) == data[-64:]: return
     if data[:1] == b'\x80' or b'data.pkl' in data:
@@ -66,8 +66,8 @@ def _load(z, name):
 
 # %% ../nbs/files.ipynb #f1bf2a25
 def unpack(
-    path, # A file whose bytes `pack` made
-): # Its metadata, and its tensors by name
+    path:str|Path, # A file whose bytes `pack` made
+) -> tuple: # Its metadata, and its tensors by name
     """Read a file without running anything in it. Raises `OSError` where it cannot be read,
     `ValueError` where it is not as it was written."""
     data = Path(path).read_bytes()
@@ -88,7 +88,7 @@ def _part(tensors, head):
     return {k.removeprefix(head): v for k, v in tensors.items() if k.startswith(head)}
 
 # %% ../nbs/files.ipynb #3a1905b2
-def check_place(path):
+def check_place(path:Path):
     "Raise `OSError` where `path` is no place for a file"
     if path.is_dir(): raise IsADirectoryError(f'{path} is a folder: name a file in it.')
     if path.exists() and not path.is_file():
@@ -125,8 +125,8 @@ def _sync_folder(folder):
 
 # %% ../nbs/files.ipynb #86ef6699
 def write_whole(
-    path, # Where to; a file there is replaced
-    data, # Bytes
+    path:str|Path, # Where to; a file there is replaced
+    data:bytes, # Bytes
 ) -> Path: # `path`
     """Write a file whole or not at all: whatever happens on the way, `path` holds all of `data` or
     what it held before. Raises `OSError`."""

@@ -4,12 +4,14 @@
 __all__ = ['arrange']
 
 # %% ../nbs/in_place.ipynb #adca278a
+from collections.abc import Iterable
+
 import torch
 
 # %% ../nbs/in_place.ipynb #bb7ee32d
 def arrange(
-    t, # Tensor with a row for each rating; its rows are rearranged
-    rows, # Row numbers of the first part, and of the second: together all, each once
+    t:torch.Tensor, # Tensor with a row for each rating; its rows are rearranged
+    rows:Iterable, # Row numbers of the first part, and of the second: together all, each once
 ) -> tuple: # The two parts, views of `t`
     "Bring the rows `rows[0]` of `t` to its front and `rows[1]` to its end, in place"
     rows = [torch.as_tensor(r) for r in rows]

@@ -4,21 +4,24 @@
 __all__ = ['bias_table', 'plot_pca', 'nearest']
 
 # %% ../nbs/11_interpretation.ipynb #5431615a
+from collections.abc import Hashable, Iterable, Sequence
+
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 from fastcore.basics import patch
 from torch import nn
 
 from .arguments import _check_components, _check_labels, _check_rows, _row
 from .checks import check_columns, check_counts
+from .dataloaders import CategoryMap
 from .labels import _place_labels
 
 # %% ../nbs/11_interpretation.ipynb #3d2d8149
 def bias_table(
-    bias, # One learned bias an item, in the order of `classes`
-    classes, # The items' `CategoryMap`, such as `dls.classes['title']`
-    ratings, # The table of ratings
-    item_name='title', # Its column with the items
-    rating_name='rating', # Its column with the ratings
+    bias:torch.Tensor, # One learned bias an item, in the order of `classes`
+    classes:CategoryMap, # The items' `CategoryMap`, such as `dls.classes['title']`
+    ratings:pd.DataFrame, # The table of ratings
+    item_name:str='title', # Its column with the items
+    rating_name:str='rating', # Its column with the ratings
 ) -> pd.DataFrame: # A row an item, lowest bias first: bias, mean rating, number of ratings
     "Learned biases beside what the ratings say"
     check_columns(ratings, item_name, rating_name)
@@ -31,8 +34,8 @@ def bias_table(
 # %% ../nbs/11_interpretation.ipynb #f15551a1
 @patch
 def pca(self:torch.Tensor,
-    k=2, # Directions to keep
-): # n x k: where each row lies along the directions in which the rows differ most
+    k:int=2, # Directions to keep
+) -> torch.Tensor: # n x k: where each row lies along the directions in which the rows differ most
     "The first `k` principal components of the rows; each direction's largest entry is positive"
     _check_components(self, k)
     x = self.detach() - self.detach().mean(dim=0)
@@ -42,18 +45,18 @@ def pca(self:torch.Tensor,
 
 # %% ../nbs/11_interpretation.ipynb #0bc17b1e
 def plot_pca(
-    factors, # One row of factors an item
-    labels, # A title each; an item whose title is '' is a grey dot without one
-    components=(0, 1), # Which two principal components to draw
-    ax=None, # Where to draw; a new figure by default
-):
+    factors:torch.Tensor, # One row of factors an item
+    labels:Sequence, # A title each; an item whose title is '' is a grey dot without one
+    components:Sequence=(0, 1), # Which two principal components to draw
+    ax:plt.Axes|None=None, # Where to draw; a new figure by default
+) -> plt.Axes:
     "Draw items with their titles, near to each other where the model finds them alike"
     _check_labels(labels, factors)
     ax = ax or plt.subplots(figsize=(8, 6))[1]
     xy = factors.pca(max(components) + 1)[:, list(components)].numpy()
-    titled = np.array([label != '' for label in labels])
-    ax.scatter(*xy[~titled].T, s=4, color='0.75', linewidths=0, antialiased=False)
-    ax.scatter(*xy[titled].T, s=14)
+    titled, (x, y) = np.array([label != '' for label in labels]), xy.T
+    ax.scatter(x[~titled], y[~titled], s=4, color='0.75', linewidths=0, antialiased=False)
+    ax.scatter(x[titled], y[titled], s=14)
     ax.set(xlabel=f'component {components[0] + 1}', ylabel=f'component {components[1] + 1}')
     ax.margins(x=0.08)
     _place_labels(ax, xy[titled], [label for label in labels if label != ''])
@@ -69,12 +72,12 @@ def _likeness(factors, own, by):
 
 # %% ../nbs/11_interpretation.ipynb #789eb567
 def nearest(
-    item, # The item to start from
-    factors, # One row of factors an item, in the order of `classes`
-    classes, # The items' `CategoryMap`
-    n=10, # How many to return
-    by='cosine', # More is nearer: 'cosine' similarity, 'dot' product. Less is: 'euclidean' distance
-    among=None, # Items to choose from, such as those with at least 50 ratings; all by default
+    item:Hashable, # The item to start from
+    factors:torch.Tensor, # One row of factors an item, in the order of `classes`
+    classes:CategoryMap, # The items' `CategoryMap`
+    n:int=10, # How many to return
+    by:str='cosine', # More is nearer: 'cosine' similarity, 'dot' product. Less: 'euclidean'
+    among:Iterable|None=None, # Items to choose from, such as those with 50 ratings; all by default
 ) -> pd.Series: # The `n` nearest items, nearest first, with their similarity, product or distance
     "The items whose factors are most like those of `item`"
     check_counts(n=n)
@@ -85,4 +88,5 @@ def nearest(
     classes.check_known(among, choice, 'among')
     others, most_first = set(choice.tolist()) - {own}, by != 'euclidean'
     order = sorted(others, key=score.tolist().__getitem__, reverse=most_first)[:n]
-    return pd.Series(score[order].tolist(), pd.Index(classes[order], name=classes[own]), name=by)
+    names = pd.Index(classes[order], name=classes[own]) # type: ignore[index] # `[]` is a patch
+    return pd.Series(score[order].tolist(), names, name=by)

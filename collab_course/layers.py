@@ -19,7 +19,7 @@ class Module(nn.Module):
     def __init__(self): pass
 
 # %% ../nbs/05_embedding.ipynb #c538caf7
-def sigmoid_range(x, lo, hi):
+def sigmoid_range(x:torch.Tensor, lo:float, hi:float) -> torch.Tensor:
     "The sigmoid of `x`, stretched to run from `lo` to `hi`; `ValueError` unless `lo` is lower."
     if not 0 < hi - lo < float('inf'):
         raise ValueError(f'the range ({lo}, {hi}) must run from a lower number to a higher one')
@@ -28,17 +28,17 @@ def sigmoid_range(x, lo, hi):
 # %% ../nbs/05_embedding.ipynb #4b124d37
 class SigmoidRange(Module):
     "`sigmoid_range` as a layer"
-    def __init__(self, lo, hi): self.lo, self.hi = lo, hi
-    def forward(self, x): return sigmoid_range(x, self.lo, self.hi)
-    def extra_repr(self): return f'lo={self.lo}, hi={self.hi}'
+    def __init__(self, lo:float, hi:float): self.lo, self.hi = lo, hi
+    def forward(self, x:torch.Tensor) -> torch.Tensor: return sigmoid_range(x, self.lo, self.hi)
+    def extra_repr(self) -> str: return f'lo={self.lo}, hi={self.hi}'
 
 # %% ../nbs/05_embedding.ipynb #fb050e19
 class Embedding(nn.Embedding):
     "`ni` vectors of `nf` random numbers: normal, cut off at two standard deviations, as in fastai"
     def __init__(self,
-        ni, # Rows: how many things to look up
-        nf, # Columns: how many numbers stand for each
-        std=0.01, # Standard deviation before the cut
+        ni:int, # Rows: how many things to look up
+        nf:int, # Columns: how many numbers stand for each
+        std:float=0.01, # Standard deviation before the cut
     ):
         check_counts(ni=ni, nf=nf)
         if not std > 0: raise ValueError(f'std={std}: a standard deviation is above 0')

@@ -4,10 +4,13 @@
 __all__ = ['MSELossFlat', 'rmse', 'mae', 'Learner']
 
 # %% ../nbs/06_learner.ipynb #8eb1e84e
+from collections.abc import Callable, Iterable, Sequence
+
 from fastcore.basics import patch
 from fastcore.foundation import L
-from torch import nn
+from torch import Tensor, nn
 
+from .dataloaders import DataLoaders
 from .learner_base import LearnerBase
 from .optimiser import Adam, FusedAdamW, check_rates, own_gradient
 from .progress import Callback, CancelFitException, ProgressCallback, Recorder
@@ -16,14 +19,15 @@ from .seeds import set_seed
 # %% ../nbs/06_learner.ipynb #d8a2370d
 class MSELossFlat(nn.MSELoss):
     "Mean squared error of predictions and ratings, whatever their shapes"
-    def forward(self, pred, targ): return super().forward(pred.flatten(), targ.flatten())
+    def forward(self, pred:Tensor, targ:Tensor) -> Tensor:
+        return super().forward(pred.flatten(), targ.flatten())
 
 # %% ../nbs/06_learner.ipynb #127fb39d
-def rmse(pred, targ):
+def rmse(pred:Tensor, targ:Tensor) -> Tensor:
     "Root mean squared error, in stars"
     return (pred.flatten() - targ.flatten()).square().mean().sqrt()
 
-def mae(pred, targ):
+def mae(pred:Tensor, targ:Tensor) -> Tensor:
     "Mean absolute error, in stars"
     return (pred.flatten() - targ.flatten()).abs().mean()
 
@@ -31,15 +35,15 @@ def mae(pred, targ):
 class Learner(LearnerBase):
     "A model, the batches to train it on, and the training loop."
     def __init__(self,
-        dls, # Training and validation batches: `CollabDataLoaders`
-        model, # A module that turns a batch of index pairs, n x 2, into n predictions
-        loss_func=None, # Loss of predictions and ratings; `MSELossFlat()` by default
-        opt_func=Adam, # Called with groups of parameters and `lr`
-        lr=1e-3, # Learning rate where `fit` or `fit_one_cycle` is given none
-        cbs=None, # A `Callback`, or several
-        metrics=None, # A function of all validation predictions and ratings, or several
-        wd=0.01, # Weight decay where `fit` or `fit_one_cycle` is given none
-        moms=(0.95, 0.85, 0.95), # Momentum at the start, turn and end of one cycle
+        dls:DataLoaders, # Training and validation batches: `CollabDataLoaders`
+        model:nn.Module, # A module that turns a batch of index pairs, n x 2, into n predictions
+        loss_func:Callable|None=None, # Loss of predictions and ratings; `MSELossFlat()` by default
+        opt_func:Callable=Adam, # Called with groups of parameters and `lr`
+        lr:float=1e-3, # Learning rate where `fit` or `fit_one_cycle` is given none
+        cbs:Callback|Iterable|None=None, # A `Callback`, or several
+        metrics:Callable|Iterable|None=None, # Called with all validation predictions and ratings
+        wd:float=0.01, # Weight decay where `fit` or `fit_one_cycle` is given none
+        moms:Sequence=(0.95, 0.85, 0.95), # Momentum at the start, turn and end of one cycle
     ):
         self.dls, self.model, self.loss_func = dls, model.to(dls.device), loss_func or MSELossFlat()
         self.opt_func, self.opt, self.lr, self.wd, self.moms = opt_func, None, lr, wd, moms
@@ -86,7 +90,7 @@ def _closed_form(self:Learner):
 
 # %% ../nbs/06_learner.ipynb #777339c4
 @patch
-def validate(self:Learner, ds_idx=1, dl=None):
+def validate(self:Learner, ds_idx:int=1, dl:Iterable|None=None) -> L:
     "The loss and each metric over all rows together, as an `L` of numbers"
     preds, targs = self.get_preds(ds_idx, dl)
     return L(float(f(preds, targs)) for f in (self.loss_func, *self.metrics))
@@ -94,11 +98,11 @@ def validate(self:Learner, ds_idx=1, dl=None):
 # %% ../nbs/06_learner.ipynb #57efc54d
 @patch
 def fit(self:Learner,
-    n_epoch, # How often to go through the training rows
-    lr=None, # Learning rate
-    wd=None, # Weight decay
-    cbs=None, # More callbacks, for this training
-    start_epoch=0, # Epochs that are done already: skipped, and the schedule goes on where it was
+    n_epoch:int, # How often to go through the training rows
+    lr:float|None=None, # Learning rate
+    wd:float|None=None, # Weight decay
+    cbs:Callback|Iterable|None=None, # More callbacks, for this training
+    start_epoch:int=0, # Epochs done already: skipped, and the schedule goes on where it was
 ):
     """Train at one learning rate. Raises `ValueError` on impossible arguments, `FloatingPointError`
     where the loss is no number."""

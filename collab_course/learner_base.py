@@ -5,7 +5,8 @@ __all__ = ['LearnerBase']
 
 # %% ../nbs/learner_base.ipynb #3e068ade
 import math
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, contextmanager
 
 import pandas as pd, torch
 from fastcore.basics import patch
@@ -19,10 +20,10 @@ from .seeds import set_random_state
 # %% ../nbs/learner_base.ipynb #96502b98
 class LearnerBase:
     "What a `Learner` does besides learning."
-    def no_bar(self):
+    def no_bar(self) -> AbstractContextManager:
         "Show no progress bar inside `with`"
         return switched(self, bar=False)
-    def no_logging(self):
+    def no_logging(self) -> AbstractContextManager:
         "Show no table inside `with`"
         return switched(self, log=False)
 
@@ -94,9 +95,9 @@ def _finite(self:LearnerBase, loss):
 @patch
 @torch.no_grad()
 def get_preds(self:LearnerBase,
-    ds_idx=1, # 0 for the training rows, in a new order each time; 1 for the validation rows
-    dl=None, # Any batches instead, such as `dls.test_dl(df)`
-): # Two tensors of n values: predictions and ratings
+    ds_idx:int=1, # 0 for the training rows, in a new order each time; 1 for the validation rows
+    dl:Iterable|None=None, # Any batches instead, such as `dls.test_dl(df)`
+) -> tuple: # Two tensors of n values: predictions and ratings
     "Predict every row"
     self.model.eval()
     batches = self.dls[ds_idx] if dl is None else dl
@@ -107,19 +108,19 @@ def get_preds(self:LearnerBase,
 # %% ../nbs/learner_base.ipynb #00e9fb4e
 @patch
 def predict(self:LearnerBase,
-    rows, # A table, or one row as a Series or dict, with the users' and the items' columns
-    unknown='raise', # Users and items not seen in training: 'raise', or 'na': score them as '#na#'
-): # A Series of predictions with the table's index; of one row, a number
+    rows:pd.DataFrame|pd.Series|dict, # A table, or one row, with the users' and the items' columns
+    unknown:str='raise', # Users, items not seen in training: 'raise', or 'na': score as '#na#'
+) -> pd.Series|float: # A Series of predictions with the table's index; of one row, a number
     """Predict the ratings of `rows`. Raises `ValueError` on users or items it has not seen, unless
     told to score them."""
     one = not isinstance(rows, pd.DataFrame)
-    df = pd.DataFrame([rows]) if one else rows
+    df:pd.DataFrame = pd.DataFrame([rows]) if one else rows
     preds = self.get_preds(dl=self.dls.test_dl(df, unknown=unknown))[0].numpy()
     return float(preds[0]) if one else pd.Series(preds, index=df.index, name='prediction')
 
 # %% ../nbs/learner_base.ipynb #9af29eaa
 @patch
-def show_results(self:LearnerBase, max_n=9):
+def show_results(self:LearnerBase, max_n:int=9):
     "Show the first `max_n` validation rows with their predictions"
     x, y = (o[:max_n] for o in next(iter(self.dls.valid)))
     self.model.eval()

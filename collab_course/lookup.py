@@ -4,12 +4,14 @@
 __all__ = ['one_hot']
 
 # %% ../nbs/04_one_hot.ipynb #98ec1010
+from collections.abc import Sequence
+
 import torch
 
 # %% ../nbs/04_one_hot.ipynb #0b0345e1
 def one_hot(
-    x, # An index, or a list or tensor of several
-    c, # How many places there are
+    x:int|Sequence|torch.Tensor, # An index, or a list or tensor of several
+    c:int, # How many places there are
 ) -> torch.Tensor: # `c` values of type uint8
     "A vector of `c` zeros with a 1 at each index in `x`"
     res = torch.zeros(c, dtype=torch.uint8)

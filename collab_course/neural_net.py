@@ -7,21 +7,22 @@ __all__ = ['emb_sz_rule', 'get_emb_sz', 'CollabNN', 'TabularModel', 'EmbeddingNN
 import torch
 from fastcore.basics import patch
 from fastcore.meta import delegates
-from torch import nn
+from torch import Tensor, nn
 
 from .arguments import _dropouts
+from .dataloaders import DataLoaders
 from .layers import Embedding, Module, SigmoidRange, sigmoid_range
 
 # %% ../nbs/12_neural_net.ipynb #d6750492
 def emb_sz_rule(
-    n_cat, # Number of categories
+    n_cat:int, # Number of categories
 ) -> int: # Numbers that stand for each
     "fastai's rule of thumb, by trial and error: 1.6 times `n_cat` to the power 0.56, at most 600"
     if n_cat < 1: raise ValueError(f'n_cat={n_cat}: a column has at least one category')
     return min(600, round(1.6 * n_cat**0.56))
 
 def get_emb_sz(
-    dls, # `CollabDataLoaders`
+    dls:DataLoaders, # `CollabDataLoaders`
 ) -> list: # A pair for users, a pair for items: rows and columns of their embedding
     "Embedding sizes by `emb_sz_rule`"
     return [(len(c), emb_sz_rule(len(c))) for c in dls.classes.values()]
@@ -30,17 +31,17 @@ def get_emb_sz(
 class CollabNN(Module):
     "The factors of user and item side by side, then two linear layers"
     def __init__(self,
-        user_sz, # Rows and columns of the users' embedding
-        item_sz, # Rows and columns of the items' embedding
-        y_range=(0, 5.5), # Lowest and highest prediction
-        n_act=100, # Width of the hidden layer
+        user_sz:tuple, # Rows and columns of the users' embedding
+        item_sz:tuple, # Rows and columns of the items' embedding
+        y_range:tuple=(0, 5.5), # Lowest and highest prediction
+        n_act:int=100, # Width of the hidden layer
     ):
         self.user_factors = Embedding(*user_sz)
         self.item_factors = Embedding(*item_sz)
         n_in = user_sz[1] + item_sz[1]
         self.layers = nn.Sequential(nn.Linear(n_in, n_act), nn.ReLU(), nn.Linear(n_act, 1))
         self.y_range = y_range
-    def forward(self, x):
+    def forward(self, x:Tensor) -> Tensor:
         embs = self.user_factors(x[:, 0]), self.item_factors(x[:, 1])
         return sigmoid_range(self.layers(torch.cat(embs, dim=1)), *self.y_range)
 
@@ -58,15 +59,15 @@ def _hidden(sizes, ps, use_bn, act_cls):
 class TabularModel(Module):
     "A network over columns of categories, each with its embedding, and columns of numbers."
     def __init__(self,
-        emb_szs, # Rows and columns of each category's embedding
-        n_cont, # Number of columns of numbers
-        out_sz, # Number of outputs
-        layers, # Widths of the hidden layers
-        ps=None, # Dropout after each hidden layer: one number for all, or a list; none by default
-        embed_p=0., # Dropout on the embeddings
-        y_range=None, # Lowest and highest output; any number where it is None
-        use_bn=True, # Normalise after each hidden layer, and the numbers that come in?
-        act_cls=nn.ReLU, # Activation
+        emb_szs:list, # Rows and columns of each category's embedding
+        n_cont:int, # Number of columns of numbers
+        out_sz:int, # Number of outputs
+        layers:list|tuple, # Widths of the hidden layers
+        ps:float|list|tuple|None=None, # Dropout after hidden layers: one for all, or one each
+        embed_p:float=0., # Dropout on the embeddings
+        y_range:tuple|None=None, # Lowest and highest output; any number where it is None
+        use_bn:bool=True, # Normalise after each hidden layer, and the numbers that come in?
+        act_cls:type=nn.ReLU, # Activation
     ):
         ps = _dropouts(ps, layers)
         self.embeds = nn.ModuleList([Embedding(*sz) for sz in emb_szs])
@@ -79,7 +80,7 @@ class TabularModel(Module):
 
 # %% ../nbs/12_neural_net.ipynb #14863879
 @patch
-def forward(self:TabularModel, x_cat, x_cont=None):
+def forward(self:TabularModel, x_cat:Tensor, x_cont:Tensor|None=None) -> Tensor:
     x = self.emb_drop(torch.cat([e(x_cat[:, i]) for i, e in enumerate(self.embeds)], dim=1))
     if self.n_cont: x = torch.cat([x, self.bn_cont(x_cont)], dim=1)
     return self.layers(x)
@@ -88,5 +89,5 @@ def forward(self:TabularModel, x_cat, x_cont=None):
 class EmbeddingNN(TabularModel):
     "A `TabularModel` of users and items, with no columns of numbers and one output"
     @delegates(TabularModel.__init__)
-    def __init__(self, emb_szs, layers, **kwargs):
+    def __init__(self, emb_szs:list, layers:list|tuple, **kwargs):
         super().__init__(emb_szs, layers=layers, n_cont=0, out_sz=1, **kwargs)

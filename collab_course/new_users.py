@@ -4,8 +4,9 @@
 __all__ = ['RidgeFit', 'fold_in']
 
 # %% ../nbs/14b_new_users.ipynb #4c0053f7
-import torch
+import pandas as pd, torch
 
+from .learner import Learner
 from .taste import Taste, _need_factors, _read_ratings, _sides, _slope, _stars
 
 # %% ../nbs/14b_new_users.ipynb #df84a6ed
@@ -21,11 +22,11 @@ class RidgeFit:
     It is the mean of a normal posterior. The prior has the mean and covariance of the model's
     users; predictions are made linear at that mean; the noise of ratings is normal."""
     def __init__(self,
-        learn, # A learner whose model is an `EmbeddingDotBias`
-        rated, # Indices of the items rated
-        ratings, # In stars
-        noise=0.7, # Standard deviation of a rating around its prediction, in stars
-        is_item=False, # Is it an item, rated by users?
+        learn:Learner, # A learner whose model is an `EmbeddingDotBias`
+        rated:torch.Tensor, # Indices of the items rated
+        ratings:torch.Tensor, # In stars
+        noise:float=0.7, # Standard deviation of a rating around its prediction, in stars
+        is_item:bool=False, # Is it an item, rated by users?
     ):
         own, other = (o.double() for o in _sides(learn, is_item))
         mean, cov = own[1:].mean(dim=0), torch.cov(own[1:].t(), correction=0)
@@ -34,16 +35,16 @@ class RidgeFit:
         gain = torch.linalg.solve(cov @ (J.t() @ J) + noise**2 * torch.eye(len(cov)), cov) @ J.t()
         self.steps = gain * (ratings - self.base[rated])
         self.theta = (mean + self.steps.sum(dim=1)).float()
-    def shares(self, idx):
+    def shares(self, idx:list|torch.Tensor) -> torch.Tensor:
         "Stars by which each rating moves items `idx`: a row an item, a column a rating"
         return self.J[idx] @ self.steps
 
 # %% ../nbs/14b_new_users.ipynb #2c4d99d8
 def fold_in(
-    learn, # A learner whose model is an `EmbeddingDotBias`
-    ratings, # The newcomer's: a dict of item to stars, or a table with both columns
-    noise=0.7, # Standard deviation of a rating around its prediction, in stars
-    is_item=False, # Is the newcomer an item, rated by known users? `ratings` then holds users
+    learn:Learner, # A learner whose model is an `EmbeddingDotBias`
+    ratings:dict|pd.DataFrame, # The newcomer's: item to stars, or a table with both columns
+    noise:float=0.7, # Standard deviation of a rating around its prediction, in stars
+    is_item:bool=False, # Is the newcomer an item, rated by known users? `ratings` then holds users
 ) -> Taste: # Of nobody's ratings, the average user's
     "Factors and bias of a new user by ridge regression; `TypeError` on a model without factors"
     _need_factors(learn.model)

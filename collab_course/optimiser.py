@@ -4,6 +4,7 @@
 __all__ = ['Adam', 'FusedAdamW', 'decay_groups', 'own_gradient', 'one_thread', 'check_rates', 'check_cycle']
 
 # %% ../nbs/optimiser.ipynb #ae882e44
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from numbers import Real
@@ -49,7 +50,7 @@ def _kernel_does(groups):
 def _lists_of(self:FusedAdamW, ps):
     "What the kernel takes of the parameters `ps`"
     states = [self.state[p] for p in ps]
-    count = torch.stack([o['step'] for o in states]) if ps else None
+    count = torch.stack([o['step'] for o in states]) if ps else torch.zeros(0)
     for i, o in enumerate(states): o['step'] = count[i]
     return ps, *([o[k] for o in states] for k in ('exp_avg', 'exp_avg_sq', 'step')), count
 
@@ -73,31 +74,32 @@ def _ready(self:FusedAdamW):
 
 # %% ../nbs/optimiser.ipynb #2776fde4
 @patch
-def zero_grad(self:FusedAdamW, set_to_none=True):
+def zero_grad(self:FusedAdamW, set_to_none:bool=True) -> None:
     if not set_to_none: return torch.optim.AdamW.zero_grad(self, False)
     for g in self.param_groups:
         for p in g['params']: p.grad = None
 
 @patch
-def add_param_group(self:FusedAdamW, group):
+def add_param_group(self:FusedAdamW, group:dict):
     "Torch's own, without the wrapper that loads a compiler"
     add = torch.optim.AdamW.add_param_group
-    return getattr(add, '__wrapped__', add)(self, group)
+    getattr(add, '__wrapped__', add)(self, group)
 
 # %% ../nbs/optimiser.ipynb #1d48cd70
 @patch
-def register_step_pre_hook(self:FusedAdamW, hook):
+def register_step_pre_hook(self:FusedAdamW, hook:Callable):
     raise RuntimeError('FusedAdamW calls no hooks: '
                        'write a Callback, or pass opt_func=torch.optim.AdamW')
 
-FusedAdamW.register_step_post_hook = FusedAdamW.register_step_pre_hook
+@patch
+def register_step_post_hook(self:FusedAdamW, hook:Callable): self.register_step_pre_hook(hook)
 
 # %% ../nbs/optimiser.ipynb #9fb7ff0a
 #: AdamW with fastai's defaults; one-cycle schedules move the first beta, the momentum
 Adam = partial(FusedAdamW, betas=(0.9, 0.99), eps=1e-5, fused=True)
 
 # %% ../nbs/optimiser.ipynb #25b7fc06
-def decay_groups(model):
+def decay_groups(model:nn.Module) -> list:
     """The trainable parameters of `model` as two groups for an optimiser, the second without decay:
     those of normalisation layers, and each layer's `bias`"""
     def is_spared(m, name): return name == 'bias' or isinstance(m, (nn.BatchNorm1d, nn.LayerNorm))
@@ -111,16 +113,17 @@ def decay_groups(model):
 _HOOKS = ('_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks',
           '_post_accumulate_grad_hooks')
 
-def own_gradient(model, loss_func):
+def own_gradient(model:nn.Module, loss_func:Callable) -> Callable|None:
     "`model.mse_gradient()`, or None where there is none that holds here"
     make, forward = getattr(model, 'mse_gradient', None), getattr(model.forward, '__func__', None)
-    if make is None or make.of is not forward: return
+    if make is None or make.of is not forward: return None
     parts = *model.modules(), *model.parameters(), loss_func
     if not any(getattr(o, k, None) for o in parts for k in _HOOKS): return make()
+    return None
 
 # %% ../nbs/optimiser.ipynb #8acb7dc8
 @contextmanager
-def one_thread(bs):
+def one_thread(bs:int) -> Iterator:
     """On the CPU, let one thread do batches of under 2,048 rows; afterwards PyTorch's setting is
     what it was"""
     threads = torch.get_num_threads()
@@ -136,7 +139,7 @@ def check_rates(**rates):
             raise ValueError(f'{name}={o!r}: give a number, 0 or more.')
 
 # %% ../nbs/optimiser.ipynb #f24fdbcb
-def check_cycle(pct_start, **divs):
+def check_cycle(pct_start:float, **divs):
     "Raise `ValueError` unless there are steps on both sides of the turn, and `divs` are above 0"
     if not 0 < pct_start < 1: raise ValueError(
         f'pct_start={pct_start} is outside (0, 1): it is the share of steps before the turn')

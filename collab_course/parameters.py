@@ -5,14 +5,14 @@ __all__ = ['create_params', 'DotProductParams']
 
 # %% ../nbs/10_parameters.ipynb #355d4453
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .checks import check_counts
 from .layers import Module, sigmoid_range
 
 # %% ../nbs/10_parameters.ipynb #de13c781
 def create_params(
-    size, # Shape of the parameter, as a list
+    size:list|tuple, # Shape of the parameter, as a list
 ) -> nn.Parameter:
     "A parameter of shape `size`, drawn from a normal distribution with standard deviation 0.1"
     if not isinstance(size, (list, tuple)):
@@ -24,17 +24,17 @@ def create_params(
 class DotProductParams(Module):
     "`DotProductBias` from bare parameters, without any embedding layer"
     def __init__(self,
-        n_users, # Users, counting `#na#`
-        n_movies, # Movies, counting `#na#`
-        n_factors, # Numbers that stand for a user or a movie
-        y_range=(0, 5.5), # Lowest and highest prediction
+        n_users:int, # Users, counting `#na#`
+        n_movies:int, # Movies, counting `#na#`
+        n_factors:int, # Numbers that stand for a user or a movie
+        y_range:tuple=(0, 5.5), # Lowest and highest prediction
     ):
         self.user_factors = create_params([n_users, n_factors])
         self.user_bias = create_params([n_users])
         self.movie_factors = create_params([n_movies, n_factors])
         self.movie_bias = create_params([n_movies])
         self.y_range = y_range
-    def forward(self, x):
+    def forward(self, x:Tensor) -> Tensor:
         users, movies = x[:, 0], x[:, 1]
         res = (self.user_factors[users] * self.movie_factors[movies]).sum(dim=1)
         res = res + self.user_bias[users] + self.movie_bias[movies]

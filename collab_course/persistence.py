@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fastcore.basics import patch
 from fastcore.meta import delegates
+from torch import nn
 
 from .files import FORMAT, _part, _reading, check_place, check_whole
 from .files import pack, unpack, write_whole
@@ -19,21 +20,23 @@ from .seeds import random_state
 # %% ../nbs/18_keep_and_share.ipynb #a2113ca2
 @patch
 def save(self:Learner,
-    path, # The file to write, as it stands: no folder or ending is added
-    with_opt=True, # Keep the optimiser's state too?
+    path:str|Path, # The file to write, as it stands: no folder or ending is added
+    with_opt:bool=True, # Keep the optimiser's state too?
 ) -> Path: # `path`
     "Write the weights, to `load` into a learner built alike. Raises `OSError` or `ValueError`."
-    opt, tensors = _opt_parts(self.opt) if with_opt and self.opt else (None, {})
-    if opt: tensors |= {f'random/{k}': v for k, v in random_state(self.dls.device).items()}
+    opt, tensors = None, _weights(self.model)
+    if with_opt and self.opt:
+        opt, parts = _opt_parts(self.opt)
+        tensors |= parts | {f'random/{k}': v for k, v in random_state(self.dls.device).items()}
     meta = {'kind': 'weights', 'vocabulary': _vocabulary(self.dls), 'opt': opt}
-    return write_whole(path, pack(meta, _weights(self.model) | tensors))
+    return write_whole(path, pack(meta, tensors))
 
 # %% ../nbs/18_keep_and_share.ipynb #daba956c
 @patch
 def load(self:Learner,
-    path, # A file that `save` or `export` wrote
-    with_opt=True, # Take over the optimiser's state, where the file has it? Else it starts anew
-): # The learner
+    path:str|Path, # A file that `save` or `export` wrote
+    with_opt:bool=True, # Take over the optimiser's state, where there is one? Else it starts anew
+) -> Learner: # The learner
     "Put saved weights into the model; after an `OSError` or `ValueError` they are as before."
     meta, tensors = unpack(path)
     weights = _part(tensors, 'model/')
@@ -51,14 +54,14 @@ def load(self:Learner,
 # %% ../nbs/18_keep_and_share.ipynb #c07f2af7
 class Checkpoint(Callback):
     "Saves the learner to `path` after each epoch; `load` it and train on with `start_epoch`."
-    def __init__(self, path): self.path = path
+    def __init__(self, path:str|Path): self.path = path
     def after_epoch(self): self.learn.save(self.path)
 
 # %% ../nbs/18_keep_and_share.ipynb #fd88bd1d
 @patch
 def export(self:Learner,
-    path, # The file to write, as it stands: no folder or ending is added
-    rows=True, # Put the rated rows in? Else each item's count and mean: what was seen is lost
+    path:str|Path, # The file to write, as it stands: no folder or ending is added
+    rows:bool=True, # Put the rated rows in? Else each item's count and mean: what was seen is lost
 ) -> Path: # `path`
     """Write what `load_learner` needs to answer as this learner does: class, arguments and weights
     of the model, users and items, the rated rows. Not kept: loss, metrics, callbacks, optimiser.
@@ -71,10 +74,10 @@ def export(self:Learner,
 # %% ../nbs/18_keep_and_share.ipynb #6dff8894
 @delegates(Learner.__init__)
 def load_learner(
-    path, # A file that `Learner.export` wrote
-    model=None, # A new model like the exported one; needed for classes other than the course's
-    device='cpu', # Where the tensors live
-    **kwargs): # A `Learner`
+    path:str|Path, # A file that `Learner.export` wrote
+    model:nn.Module|None=None, # A new one like the exported; needed for classes not of the course
+    device:str='cpu', # Where the tensors live
+    **kwargs) -> Learner: # A `Learner`
     """The learner behind an exported file, with the same predictions to the bit. `loss_func`,
     `metrics`, `cbs` and `opt_func` are the defaults or what you pass. Without rows in the file, its
     `dls` are empty: it predicts and recommends, but cannot train. Raises `OSError` where the file

@@ -13,7 +13,7 @@ from .checks import check_counts, check_sizes
 # %% ../nbs/planted.ipynb #5f45167f
 Planted = namedtuple('Planted', 'user_factors item_factors user_bias item_bias')
 
-def planted_factors(n_users, n_items, n_factors=5, seed=0):
+def planted_factors(n_users:int, n_items:int, n_factors:int=5, seed:int=0) -> Planted:
     "The factors and biases that `make_ratings` plants: arrays, a row a user or item"
     check_counts(n_users=n_users, n_items=n_items, n_factors=n_factors)
     check_counts(0, seed=seed)
@@ -31,12 +31,12 @@ def _stars(p, users, items, noise, rng):
 
 # %% ../nbs/planted.ipynb #b3e8aa5d
 def make_ratings(
-    n_users=100, # Users, with ids from 1
-    n_items=80, # Items, with ids from 1
-    n_ratings=4_000, # Rows: each pairs a user with an item, no pair twice
-    n_factors=5, # Length of the planted factors
-    seed=0, # The same seed makes the same ratings
-    noise=0.3, # Standard deviation of what factors and biases do not explain, in stars
+    n_users:int=100, # Users, with ids from 1
+    n_items:int=80, # Items, with ids from 1
+    n_ratings:int=4_000, # Rows: each pairs a user with an item, no pair twice
+    n_factors:int=5, # Length of the planted factors
+    seed:int=0, # The same seed makes the same ratings
+    noise:float=0.3, # Standard deviation of what factors and biases do not explain, in stars
 ) -> pd.DataFrame: # Columns user, item, rating (1 to 5 in half stars)
     "Ratings made from planted factors and biases. Raises `ValueError` on impossible sizes."
     check_sizes(n_users, n_items, n_ratings, noise)

@@ -5,11 +5,13 @@ __all__ = ['CancelFitException', 'Callback', 'Recorder', 'smooth', 'LiveTable', 
 
 # %% ../nbs/progress.ipynb #b24d1367
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 from fastcore.basics import patch
 from fastcore.foundation import L
+from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
 from .data import display, get_ipython
@@ -37,7 +39,7 @@ class Recorder(Callback):
         self.moms.append(self.learn.sched_mom[self.learn.iter])
         self._losses.append(self.learn.loss)
     @property
-    def losses(self): return torch.stack(self._losses).tolist() if self._losses else []
+    def losses(self) -> list: return torch.stack(self._losses).tolist() if self._losses else []
 
 # %% ../nbs/progress.ipynb #004a2615
 @patch
@@ -47,13 +49,13 @@ def after_epoch(self:Recorder):
     self.values.append(L(torch.stack(self._losses[start:]).mean().item(), *self.learn.final))
 
 # %% ../nbs/progress.ipynb #a4b89274
-def smooth(losses, beta=0.98):
+def smooth(losses:ArrayLike, beta:float=0.98) -> np.ndarray:
     "Exponentially weighted mean of the `losses` up to each step; the weight falls by `beta` a step"
     return pd.Series(losses, dtype=float).ewm(alpha=1 - beta).mean().to_numpy()
 
 # %% ../nbs/progress.ipynb #2621fe31
 @patch
-def plot_sched(self:Recorder):
+def plot_sched(self:Recorder) -> np.ndarray:
     "Draw the learning rate and the momentum of each step"
     axs = plt.subplots(1, 2, figsize=(8, 3))[1]
     for ax, vals, name in zip(axs, (self.lrs, self.moms), ('learning rate', 'momentum')):
@@ -63,7 +65,8 @@ def plot_sched(self:Recorder):
 
 # %% ../nbs/progress.ipynb #9934a874
 @patch
-def plot_loss(self:Recorder, skip_start=5, with_valid=True, ax=None):
+def plot_loss(self:Recorder, skip_start:int=5, with_valid:bool=True,
+              ax:plt.Axes|None=None) -> plt.Axes:
     "Draw the smoothed training loss against steps, and the validation loss at each epoch's end"
     ax = ax or plt.subplots()[1]
     ax.plot(range(skip_start, len(self._losses)), smooth(self.losses)[skip_start:], label='train')
@@ -74,7 +77,8 @@ def plot_loss(self:Recorder, skip_start=5, with_valid=True, ax=None):
 
 # %% ../nbs/progress.ipynb #bca79a9c
 @patch
-def plot_lr_find(self:Recorder, suggestion=None, skip_end=5, ax=None):
+def plot_lr_find(self:Recorder, suggestion:float|None=None, skip_end:int=5,
+                 ax:plt.Axes|None=None) -> plt.Axes:
     "Draw the smoothed loss against each step's learning rate, and a dot at the suggested one"
     ax, lrs, losses = ax or plt.subplots()[1], self.lrs[:-skip_end], smooth(self.losses)[:-skip_end]
     ax.semilogx(lrs, losses)
@@ -89,8 +93,10 @@ def plot_lr_find(self:Recorder, suggestion=None, skip_end=5, ax=None):
 class LiveTable:
     "A table that grows row by row: in a notebook one output that is renewed, elsewhere printed."
     def __init__(self,
-        names, # Of the columns
-    ): self.names, self.rows, self.handle = names, [], None
+        names:list, # Of the columns
+    ):
+        self.names, self.handle = names, None
+        self.rows:list = []
     def show(self):
         "Show the table with the row that was last appended to `rows`"
         if hasattr(get_ipython(), 'kernel'): self._renew()
@@ -112,9 +118,9 @@ def _print(self:LiveTable):
 
 # %% ../nbs/progress.ipynb #5dc52b10
 def progress_bar(
-    total, # Number of batches
-    done=0, # Those done already
-    shown=True, # False for a bar that never shows
+    total:int, # Number of batches
+    done:int=0, # Those done already
+    shown:bool=True, # False for a bar that never shows
 ) -> tqdm: # `update()` moves it by a batch; `close()` it at the end
     "A bar for what takes over a second"
     off = {} if shown else {'disable': True}
@@ -138,7 +144,7 @@ class ProgressCallback(Callback):
 
 # %% ../nbs/progress.ipynb #38fe5522
 @contextmanager
-def switched(o, **attrs):
+def switched(o:object, **attrs) -> Iterator:
     "Inside `with`, the attributes of `o` are these; afterwards they are what they were"
     old = {k: getattr(o, k) for k in attrs}
     vars(o).update(attrs)

@@ -20,11 +20,11 @@ def _gaps(pred, targ):
     return pred[targ == 1] - pred[targ == 0]
 
 # %% ../nbs/17_ranking.ipynb #4828d7c0
-def bpr_loss(pred, targ):
+def bpr_loss(pred:torch.Tensor, targ:torch.Tensor) -> torch.Tensor:
     "Mean of -log sigmoid of liked minus other (Rendle and others, 2009, arXiv:1205.2618)"
     return -F.logsigmoid(_gaps(pred, targ)).mean()
 
-def pairs_right(pred, targ):
+def pairs_right(pred:torch.Tensor, targ:torch.Tensor) -> torch.Tensor:
     "Share of the pairs in which the liked item has the higher score"
     return (_gaps(pred, targ) > 0).float().mean()
 
@@ -34,13 +34,13 @@ class PairDataLoader(RatingDataLoader):
     that they have not rated, and `y`, 1 for liked and 0 for other. Raises `ValueError` where a user
     has rated everything."""
     def __init__(self,
-        liked, # n x 2 indices of users and items
-        rated, # m x 2 indices: pairs never drawn as other
-        n_items, # Items, counting `#na#`, which is never drawn
-        bs=64, # Liked pairs in a batch
-        shuffle=False, # Draw a new order and new others each epoch?
-        drop_last=False, # Leave out a last batch of fewer than `bs` pairs?
-        even=True, # With `shuffle`: draw every user equally often? Else every pair once an epoch
+        liked:torch.Tensor, # n x 2 indices of users and items
+        rated:torch.Tensor, # m x 2 indices: pairs never drawn as other
+        n_items:int, # Items, counting `#na#`, which is never drawn
+        bs:int=64, # Liked pairs in a batch
+        shuffle:bool=False, # Draw a new order and new others each epoch?
+        drop_last:bool=False, # Leave out a last batch of fewer than `bs` pairs?
+        even:bool=True, # With `shuffle`: draw users equally often? Else every pair once an epoch
     ):
         y, self.n_items, self.even = torch.ones(len(liked), 1, device=liked.device), n_items, even
         super().__init__(liked, y, bs, shuffle, drop_last)
@@ -55,10 +55,10 @@ class PairDataLoader(RatingDataLoader):
 @patch
 def draw(self:PairDataLoader) -> torch.Tensor: # One index for each liked pair
     "For each liked pair, an item at random that its user has not rated"
-    users, kind = self.x[:, 0], dict(dtype=self.x.dtype, device=self.x.device)
-    others, todo = torch.empty_like(users), torch.arange(self.n, device=self.x.device)
+    users, dtype, device = self.x[:, 0], self.x.dtype, self.x.device
+    others, todo = torch.empty_like(users), torch.arange(self.n, device=device)
     while len(todo):
-        others[todo] = torch.randint(1, self.n_items, todo.shape, **kind)
+        others[todo] = torch.randint(1, self.n_items, todo.shape, dtype=dtype, device=device)
         todo = todo[torch.isin(self._key(users[todo], others[todo]), self.rated)]
     return others
 
@@ -99,10 +99,10 @@ def _starless(history:History):
 
 # %% ../nbs/17_ranking.ipynb #a5a2f740
 def ranking_dls(
-    dls, # Ratings: `CollabDataLoaders`
-    at_least=None, # Lowest rating that counts as liked; None takes whatever was rated
-    bs=None, # Liked pairs in a batch; as in `dls` by default
-    even=True, # Train on every user equally often? Else on every liked pair once an epoch
+    dls:DataLoaders, # Ratings: `CollabDataLoaders`
+    at_least:float|None=None, # Lowest rating that counts as liked; None takes whatever was rated
+    bs:int|None=None, # Liked pairs in a batch; as in `dls` by default
+    even:bool=True, # Train on every user equally often? Else on every liked pair once an epoch
 ) -> DataLoaders: # The same users and items, in batches for `bpr_loss`
     """Pairs of a liked and another item, to learn a ranking, with the `history` of the ratings but
     for the stars. Raises `ValueError` where nothing is liked."""

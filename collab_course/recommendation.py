@@ -4,6 +4,8 @@
 __all__ = ['History', 'explain', 'recommend', 'recommend_all', 'similar_items']
 
 # %% ../nbs/14_recommendation.ipynb #49c4415e
+from collections.abc import Hashable
+
 import numpy as np, pandas as pd, torch
 from fastcore.basics import patch
 from tqdm.auto import tqdm
@@ -12,6 +14,7 @@ from .arguments import _row
 from .checks import check_counts
 from .dataloaders import DataLoaders
 from .interpretation import nearest
+from .learner import Learner
 from .new_users import RidgeFit, fold_in
 from .taste import Taste, _all_preds, _has_factors, _sides, _stars, _user_row
 
@@ -26,7 +29,7 @@ def _by_user(dls):
 # %% ../nbs/14_recommendation.ipynb #2d3cf044
 class History:
     "All ratings by user; of each item the `count` of its ratings and their `mean`, NaN without any"
-    def __init__(self, dls):
+    def __init__(self, dls:DataLoaders):
         self.items, self.ratings, self.start = _by_user(dls)
         n_items = len(dls.classes[dls.item_name])
         self.count = self.items.bincount(minlength=n_items)
@@ -39,7 +42,7 @@ def __getitem__(self:History, row):
     return self.items[own].long(), self.ratings[own]
 
 @patch(as_prop=True)
-def history(self:DataLoaders):
+def history(self:DataLoaders) -> History:
     "The `History` of these ratings, worked out at its first use"
     if '_history' not in vars(self): self._history = History(self)
     return self._history
@@ -69,9 +72,9 @@ def _taste(learn, user):
 def _fit(learn, taste): return RidgeFit(learn, taste.rated, taste.ratings, taste.noise)
 
 def explain(
-    learn, # A learner whose model is an `EmbeddingDotBias`
-    user, # A known user, new ratings as for `fold_in`, or a `Taste`
-    item, # The item to explain
+    learn:Learner, # A learner whose model is an `EmbeddingDotBias`
+    user:object, # A known user, new ratings as for `fold_in`, or a `Taste`
+    item:Hashable, # The item to explain
 ) -> pd.DataFrame: # A row a rating: item, rating, the average user's prediction, the share in stars
     "By how many stars each of the user's ratings moves the prediction of `item`; by `RidgeFit`"
     taste, classes = _taste(learn, user), learn.dls.classes[learn.dls.item_name]
@@ -116,11 +119,11 @@ def _parts(learn, taste, best, preds):
 
 # %% ../nbs/14_recommendation.ipynb #3da9ecfa
 def recommend(
-    learn, # A learner, trained to predict ratings
-    user, # A known user, new ratings as for `fold_in`, or a `Taste`
-    n=10, # How many items
-    exclude_seen=True, # Leave out what the user rated?
-    min_ratings=5, # Leave out items with fewer ratings than this
+    learn:Learner, # A learner, trained to predict ratings
+    user:object, # A known user, new ratings as for `fold_in`, or a `Taste`
+    n:int=10, # How many items
+    exclude_seen:bool=True, # Leave out what the user rated?
+    min_ratings:int=5, # Leave out items with fewer ratings than this
 ) -> pd.DataFrame: # By rank: item, prediction, mean, ratings; of factors also bias, match, because
     "The items with the highest predictions, in parts: without a match, by the match, and why"
     check_counts(n=n)
@@ -151,11 +154,11 @@ def _best(learn, out, k, exclude_seen, bs):
 
 # %% ../nbs/14_recommendation.ipynb #da88d7dd
 def recommend_all(
-    learn, # A learner, trained to predict ratings
-    n=10, # How many items a user
-    exclude_seen=True, # Leave out what a user rated?
-    min_ratings=5, # Leave out items with fewer ratings than this
-    bs=1024, # Users in a block, which holds `bs` times the number of items in memory
+    learn:Learner, # A learner, trained to predict ratings
+    n:int=10, # How many items a user
+    exclude_seen:bool=True, # Leave out what a user rated?
+    min_ratings:int=5, # Leave out items with fewer ratings than this
+    bs:int=1024, # Users in a block, which holds `bs` times the number of items in memory
 ) -> pd.DataFrame: # A row a user and rank: user, rank, item, prediction
     "What `recommend` lists, for every user"
     check_counts(n=n, bs=bs)
@@ -169,11 +172,11 @@ def recommend_all(
 
 # %% ../nbs/14_recommendation.ipynb #231376fa
 def similar_items(
-    learn, # A learner whose model is an `EmbeddingDotBias`
-    title, # The item to start from
-    n=10, # How many items
-    by='cosine', # 'cosine', 'euclidean' or 'dot', as in `nearest`
-    min_ratings=20, # Leave out items with fewer ratings than this
+    learn:Learner, # A learner whose model is an `EmbeddingDotBias`
+    title:Hashable, # The item to start from
+    n:int=10, # How many items
+    by:str='cosine', # 'cosine', 'euclidean' or 'dot', as in `nearest`
+    min_ratings:int=20, # Leave out items with fewer ratings than this
 ) -> pd.DataFrame: # By rank: item, the measure, its mean and number of ratings
     "The items whose factors are most like those of `title`"
     classes = learn.dls.classes[learn.dls.item_name]

@@ -6,10 +6,12 @@ __all__ = ['SuggestedLRs', 'cos_anneal', 'one_cycle', 'LRFinder', 'valley']
 # %% ../nbs/06b_learning_rate.ipynb #d9241e10
 import copy
 from collections import namedtuple
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from fastcore.basics import patch
 from fastcore.foundation import L
+from numpy.typing import ArrayLike
 
 from .checks import check_counts
 from .learner import Learner
@@ -17,17 +19,17 @@ from .optimiser import check_cycle, check_rates
 from .progress import Callback, CancelFitException, smooth, switched
 
 # %% ../nbs/06b_learning_rate.ipynb #4d0cc2a4
-def cos_anneal(start, end, pct):
+def cos_anneal(start:float, end:float, pct:float|np.ndarray) -> float|np.ndarray:
     "From `start` (where `pct` is 0) to `end` (where it is 1) along half a cosine"
     return start + (end - start) * (1 - np.cos(np.pi * pct)) / 2
 
 # %% ../nbs/06b_learning_rate.ipynb #e83d05c4
 def one_cycle(
-    n, # Number of steps
-    start, # First value
-    mid, # Value at the turn
-    end, # Value that the last step comes close to
-    pct_start=0.25, # Share of the steps before the turn
+    n:int, # Number of steps
+    start:float, # First value
+    mid:float, # Value at the turn
+    end:float, # Value that the last step comes close to
+    pct_start:float=0.25, # Share of the steps before the turn
 ) -> np.ndarray: # `n` values
     "One value a step: from `start` to `mid`, then on to `end`, each along half a cosine"
     pct = np.arange(n) / n
@@ -37,15 +39,15 @@ def one_cycle(
 # %% ../nbs/06b_learning_rate.ipynb #85bc499c
 @patch
 def fit_one_cycle(self:Learner,
-    n_epoch, # How often to go through the training rows
-    lr_max=None, # Learning rate at the turn
-    div=25., # The first learning rate is `lr_max / div`
-    div_final=1e5, # The last comes close to `lr_max / div_final`
-    pct_start=0.25, # Share of the steps before the turn
-    wd=None, # Weight decay
-    moms=None, # Momentum at the start, turn and end
-    cbs=None, # More callbacks, for this training
-    start_epoch=0, # Epochs that are done already: skipped, and the schedule goes on where it was
+    n_epoch:int, # How often to go through the training rows
+    lr_max:float|None=None, # Learning rate at the turn
+    div:float=25., # The first learning rate is `lr_max / div`
+    div_final:float=1e5, # The last comes close to `lr_max / div_final`
+    pct_start:float=0.25, # Share of the steps before the turn
+    wd:float|None=None, # Weight decay
+    moms:Sequence|None=None, # Momentum at the start, turn and end
+    cbs:Callback|Iterable|None=None, # More callbacks, for this training
+    start_epoch:int=0, # Epochs done already: skipped, and the schedule goes on where it was
 ):
     """Train with a learning rate that rises, then falls, while momentum does the opposite
     (Smith, 2018, arXiv:1803.09820)"""
@@ -53,14 +55,15 @@ def fit_one_cycle(self:Learner,
     check_rates(lr_max=lr_max)
     check_cycle(pct_start, div=div, div_final=div_final)
     lrs = one_cycle(n, lr_max / div, lr_max, lr_max / div_final, pct_start)
-    moms = one_cycle(n, *(moms or self.moms), pct_start)
-    self._fit(n_epoch, lrs.tolist(), moms.tolist(), wd, cbs, start_epoch)
+    start, turn, end = moms or self.moms
+    momentum = one_cycle(n, start, turn, end, pct_start)
+    self._fit(n_epoch, lrs.tolist(), momentum.tolist(), wd, cbs, start_epoch)
 
 # %% ../nbs/06b_learning_rate.ipynb #83ea5c07
 class LRFinder(Callback):
     """Ends training after the last planned step or, with `stop_div`, when the loss has grown to
     four times its best."""
-    def __init__(self, stop_div=True): self.stop_div = stop_div
+    def __init__(self, stop_div:bool=True): self.stop_div = stop_div
     def after_batch(self):
         losses = smooth(self.learn.recorder.losses)
         exploded = self.stop_div and losses[-1] > 4 * losses.min()
@@ -82,7 +85,7 @@ def _try_rates(self:Learner, lrs, stop_div):
 # %% ../nbs/06b_learning_rate.ipynb #5a152b9e
 SuggestedLRs = namedtuple('SuggestedLRs', 'valley')
 
-def valley(lrs, losses):
+def valley(lrs:Sequence|np.ndarray, losses:ArrayLike) -> float:
     "The rate halfway down the longest series of ever lower losses, gaps allowed (fastai's rule)"
     losses, length = np.asarray(losses), np.ones(len(losses), dtype=int)
     for i in range(1, len(losses)):
@@ -93,11 +96,11 @@ def valley(lrs, losses):
 # %% ../nbs/06b_learning_rate.ipynb #f6c26461
 @patch
 def lr_find(self:Learner,
-    start_lr=1e-7, # First learning rate
-    end_lr=10, # Last
-    num_it=100, # Steps from one to the other
-    stop_div=True, # End early where the loss explodes?
-    show_plot=True, # Draw the loss against the learning rate?
+    start_lr:float=1e-7, # First learning rate
+    end_lr:float=10, # Last
+    num_it:int=100, # Steps from one to the other
+    stop_div:bool=True, # End early where the loss explodes?
+    show_plot:bool=True, # Draw the loss against the learning rate?
 ) -> SuggestedLRs: # Its `valley` is the suggestion
     """Train for a few steps at an ever larger learning rate, then put the model back as it was
     (Smith, 2015, arXiv:1506.01186)"""

@@ -4,8 +4,10 @@
 __all__ = ['Ensemble', 'averaged', 'score_all']
 
 # %% ../nbs/scoring.ipynb #19cb6899
+from collections.abc import Callable, Iterable
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .layers import Module, sigmoid_range
 from .learner import Learner
@@ -17,11 +19,12 @@ def _net(model): return model.model if isinstance(model, Learner) else model
 # %% ../nbs/scoring.ipynb #e9b5c031
 class Ensemble(Module):
     "Predicts the mean of what several models predict"
-    def __init__(self, models): self.models = nn.ModuleList([_net(m) for m in models])
-    def forward(self, x): return torch.stack([m(x).flatten() for m in self.models]).mean(dim=0)
+    def __init__(self, models:Iterable): self.models = nn.ModuleList([_net(m) for m in models])
+    def forward(self, x:Tensor) -> Tensor:
+        return torch.stack([m(x).flatten() for m in self.models]).mean(dim=0)
 
 # %% ../nbs/scoring.ipynb #40d954b3
-def averaged(make, n=6):
+def averaged(make:Callable, n:int=6) -> Callable:
     """Like `make`, a function of `dls`, but it makes `n` models one after the other
     and returns their `Ensemble`"""
     return lambda dls: Ensemble([make(dls) for _ in range(n)])
@@ -41,9 +44,9 @@ def _by_pairs(net, users, n_items):
 # %% ../nbs/scoring.ipynb #6ef80d55
 @torch.no_grad()
 def score_all(
-    model, # A `Learner` or module
-    users, # Indices of users
-    n_items, # Items, counting `#na#`
+    model:Learner|nn.Module, # A `Learner` or module
+    users:Tensor, # Indices of users
+    n_items:int, # Items, counting `#na#`
 ) -> torch.Tensor: # len(users) x n_items
     "The prediction for every item"
     net = _net(model).eval()

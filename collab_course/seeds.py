@@ -10,7 +10,7 @@ import numpy as np, torch
 
 # %% ../nbs/seeds.ipynb #69c26a82
 def set_seed(
-    s, # A whole number of up to 64 bits
+    s:int, # A whole number of up to 64 bits
 ):
     "Seed the random numbers of Python, NumPy and PyTorch"
     random.seed(s)
@@ -19,7 +19,7 @@ def set_seed(
 
 # %% ../nbs/seeds.ipynb #691607a2
 def random_state(
-    device='cpu', # Where the training is
+    device:str|torch.device='cpu', # Where the training is
 ) -> dict: # A tensor of bytes by name: 'cpu', on a GPU also 'cuda'
     "Where PyTorch's random numbers stand"
     res = {'cpu': torch.get_rng_state()}
@@ -28,8 +28,8 @@ def random_state(
 
 # %% ../nbs/seeds.ipynb #0a87aae4
 def set_random_state(
-    state, # From `random_state`
-    device='cpu', # Where the training is
+    state:dict, # From `random_state`
+    device:str|torch.device='cpu', # Where the training is
 ):
     "Let PyTorch's random numbers go on from `state`"
     torch.set_rng_state(state['cpu'])

@@ -14,9 +14,9 @@ def _share(pct, n):
 
 # %% ../nbs/splits.ipynb #02729c9b
 def random_split(
-    ratings, # One row a rating
-    pct=0.2, # Share of the rows to test on
-    seed=0, # The same seed draws the same rows
+    ratings:pd.DataFrame, # One row a rating
+    pct:float=0.2, # Share of the rows to test on
+    seed:int=0, # The same seed draws the same rows
 ) -> np.ndarray: # Row positions
     "A random share of the rows"
     n = len(ratings)
@@ -24,9 +24,9 @@ def random_split(
 
 # %% ../nbs/splits.ipynb #6be7f402
 def k_folds(
-    ratings, # One row a rating
-    k=5, # Number of parts
-    seed=0, # The same seed draws the same parts; None keeps the order of the table
+    ratings:pd.DataFrame, # One row a rating
+    k:int=5, # Number of parts
+    seed:int|None=0, # The same seed draws the same parts; None keeps the order of the table
 ) -> list: # `k` arrays of row positions
     """All rows in `k` parts of equal size.
     In file order MovieLens 100K falls into GroupLens' own test sets, u1 to u5."""
@@ -44,10 +44,10 @@ def _places(ratings, order, user_name):
 
 # %% ../nbs/splits.ipynb #13c521de
 def user_split(
-    ratings, # One row a rating
-    pct=0.25, # Share of each user's rows to test on, rounded down
-    seed=0, # The same seed draws the same rows
-    user_name='user', # Column with the users
+    ratings:pd.DataFrame, # One row a rating
+    pct:float=0.25, # Share of each user's rows to test on, rounded down
+    seed:int=0, # The same seed draws the same rows
+    user_name:str='user', # Column with the users
 ) -> np.ndarray: # Row positions
     "A random share of the rows of every user"
     _share(pct, 1)
@@ -62,19 +62,19 @@ def _by_time(ratings, time_name):
 
 # %% ../nbs/splits.ipynb #bd3823a0
 def time_split(
-    ratings, # One row a rating
-    pct=0.2, # Share of the rows to test on
-    time_name='timestamp', # Column with the times
+    ratings:pd.DataFrame, # One row a rating
+    pct:float=0.2, # Share of the rows to test on
+    time_name:str='timestamp', # Column with the times
 ) -> np.ndarray: # Row positions
     "The latest share of the rows; at equal times, a row further down the table counts as later"
     return _by_time(ratings, time_name)[len(ratings) - _share(pct, len(ratings)):]
 
 # %% ../nbs/splits.ipynb #4595065c
 def last_split(
-    ratings, # One row a rating
-    n=1, # Rows of each user to test on
-    user_name='user', # Column with the users
-    time_name='timestamp', # Column with the times
+    ratings:pd.DataFrame, # One row a rating
+    n:int=1, # Rows of each user to test on
+    user_name:str='user', # Column with the users
+    time_name:str='timestamp', # Column with the times
 ) -> np.ndarray: # Row positions
     "The last `n` rows of every user who has more than `n`"
     if n < 1: raise ValueError(f'n={n}: test on at least one row of each user.')

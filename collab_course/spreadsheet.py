@@ -7,7 +7,7 @@ __all__ = ['model_to_excel', 'plot_params']
 from io import BytesIO
 from pathlib import Path
 
-import matplotlib.pyplot as plt, numpy as np, torch
+import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 
 from .checks import check_counts
 from .files import check_place, write_whole
@@ -212,9 +212,9 @@ def _fill(book, table, p):
     _table_sheet(book.create_sheet('Errors'), table, at, every(_error), '0.00', (4, 1, 0.25))
 
 def model_to_excel(
-    table, # Users by items, NaN where there is no rating
-    path, # File to write, ending in .xlsx; an existing one is replaced
-    params, # Biases and factors, as `crosstab_params` returns them
+    table:pd.DataFrame, # Users by items, NaN where there is no rating
+    path:str|Path, # File to write, ending in .xlsx; an existing one is replaced
+    params:dict, # Biases and factors, as `crosstab_params` returns them
 ) -> Path: # `path`
     "Write `table` and a model of it as a spreadsheet of live formulas; needs openpyxl"
     path, book = _check_path(path), _new_book()
@@ -249,10 +249,10 @@ def _name_panels(ax, table, k):
 
 # %% ../nbs/spreadsheet.ipynb #5be04158
 def plot_params(
-    table, # Users by items, NaN where there is no rating
-    params, # Biases and factors, as `crosstab_params` returns them
-    pred, # Predictions, as `crosstab_predict` returns them
-):
+    table:pd.DataFrame, # Users by items, NaN where there is no rating
+    params:dict, # Biases and factors, as `crosstab_params` returns them
+    pred:torch.Tensor|np.ndarray, # Predictions, as `crosstab_predict` returns them
+) -> dict:
     "Draw the numbers of users and items around the table they predict; holes carry their value"
     p, box = _arrays(params, *table.shape), dict(fc='w', ec='none', pad=1.5)
     of_items = np.vstack([p['i_bias'], p['i_factors'].T])

@@ -14,6 +14,7 @@ from .collab import EmbeddingDotBias
 from .checks import check_columns
 from .dataloaders import RatingDataLoader, _rating_tensor
 from .layers import sigmoid_range
+from .learner import Learner
 
 # %% ../nbs/taste.ipynb #85986a54
 def _has_factors(model): return type(model).forward is EmbeddingDotBias.forward
@@ -54,7 +55,7 @@ class Taste:
     ratings: torch.Tensor # In stars
     noise: float = 0.7 # Standard deviation of a rating around its prediction, in stars
     is_item: bool = False # Is it an item?
-    def preds(self, learn):
+    def preds(self, learn:Learner) -> torch.Tensor:
         "Predictions for all items (of an item, for all users), in the order of the classes"
         other = _sides(learn, self.is_item)[1]
         return _stars(learn, other[:, :-1] @ self.weight + self.bias + other[:, -1])

@@ -47,6 +47,7 @@ FRAMES = [
     ('A column you name is missing', lambda: dls(rating_name='stars'), ValueError, f"column 'stars' is missing: the table has ['user', 'item', 'rating']. {THERE}"),
     ('A column is there twice', lambda: dls(table().set_axis(['user', 'user', 'rating'], axis=1)), ValueError, f"column 'user' is there 2 times: the table has ['user', 'user', 'rating']. {THERE}"),
     ('One column for users and items', lambda: dls(item_name='user'), ValueError, "users, items and ratings must be different columns, not ['user', 'user', 'rating']."),
+    ('Columns that are numbered, not named', lambda: (lambda o: [*o.decode(*o.one_batch())] == [0, 1, 2])(dls(table().set_axis(range(3), axis=1), bs=4)), 'columns go by position', ''),
     ('No rows', lambda: dls(table().iloc[:0]), ValueError, "the table of ratings is empty: columns ['user', 'item', 'rating'], no rows."),
     ('One row', lambda: dls(table().iloc[:1]), ValueError, 'valid_pct=0.2 of 1 rows leaves nothing to validate on.'),
     ('One user only', lambda: trains(table(user='Ann')), 'a model of one user', ''),
