@@ -76,6 +76,13 @@ def lint():
     off.extend(done.stdout.splitlines())
     require(done.returncode in (0, 1), f'ruff: {done.stderr.strip()}')
 
+def times():
+    "README.md's times beside fastai's are those of bench/results.md, on one thread, rounded"
+    found = re.findall(r'^\|[^|]+\| ([\d.]+) \|[^|]+\|[^|]+\| ([\d.]+) \|[^|]+\| ([\d.]+) \| \d+ \|$', (ROOT/'bench'/'results.md').read_text(encoding='utf-8'), re.M)[:3]
+    shown = re.findall(r'^\|[^|]+\| ([\d.]+) \|[^|]+\| ([\d.]+) \| (\d+) \|$', (ROOT/'README.md').read_text(encoding='utf-8'), re.M)
+    rounded = [(f'{float(a):.2f}', f'{float(b):.2f}', f'{float(c):.0f}') for a, b, c in found]
+    require(found and shown == rounded, f'README.md shows the times {shown}, bench/results.md has {rounded}')
+
 #: switched off: fastcore's `@patch` gives a class methods and attributes that mypy cannot see
 UNSEEN = 'attr-defined'
 
@@ -121,6 +128,7 @@ def hints():
 exported_again()
 notebooks()
 lint()
+times()
 types()
 hints()
 python_files()
