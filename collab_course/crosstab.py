@@ -83,10 +83,8 @@ def crosstab_to_excel(
     table:pd.DataFrame, # Users by items, NaN where there is no rating, as `crosstab` returns it
     path:str|Path, # File to write, ending in .xlsx; an existing one is replaced
     n_factors:int=5, # Random factors for each user and item, where no `params` are given
-    params:dict|None=None, # Start from these, as `crosstab_params` returns them, trained or not
-    seed:int=42, # Seed of the random factors: those of `crosstab_params`
+    params:dict|None=None, seed:int=42, # Start from these; else from `crosstab_params` with `seed`
 ) -> Path: # `path`
     "Write `table` as a spreadsheet whose predictions and errors are live formulas; needs openpyxl"
     n_users, n_items = table.shape
-    params = params or crosstab_params(n_users, n_items, n_factors, seed)
-    return model_to_excel(table, path, params)
+    return model_to_excel(table, path, params or crosstab_params(n_users, n_items, n_factors, seed))

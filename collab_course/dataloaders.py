@@ -124,8 +124,7 @@ class DataLoaders:
 def decode(self:DataLoaders, x:torch.Tensor, y:torch.Tensor|None=None) -> pd.DataFrame:
     "Table of the users, items and (given `y`) ratings behind indices `x`"
     df = pd.DataFrame({name: c[x[:, i].cpu()] for i, (name, c) in enumerate(self.classes.items())})
-    if y is not None: df[self.rating_name] = y.flatten().tolist()
-    return df
+    return df if y is None else df.join(pd.Series(y.flatten().tolist(), name=self.rating_name))
 @patch
 def show_batch(self:DataLoaders, max_n:int=10):
     "Show the first `max_n` rows of a training batch"

@@ -21,11 +21,8 @@ from .splits import k_folds, last_split, random_split, time_split, user_split
 
 # %% ../nbs/15_evaluation.ipynb #fd010632
 @torch.no_grad()
-def rating_metrics(
-    model:Learner|nn.Module, # A module turns index pairs, n x 2, into n ratings
-    dls:DataLoaders, # `CollabDataLoaders`: its validation rows are tested on
-) -> dict: # 'rmse' and 'mae', in stars
-    "How far predicted ratings are off"
+def rating_metrics(model:Learner|nn.Module, dls:DataLoaders) -> dict: # 'rmse' and 'mae', in stars
+    "How far predictions for the validation rows of `dls` are off"
     net = _net(model).eval()
     pairs = zip(*((net(xb).flatten(), yb.flatten()) for xb, yb in dls.valid))
     preds, targs = (torch.cat(o).double() for o in pairs)

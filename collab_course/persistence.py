@@ -15,7 +15,6 @@ from .files import pack, unpack, write_whole
 from .learner import Callback, Learner
 from .rebuild import _check_fit, _dls_meta, _dls_tensors, _fill, _load_opt, _make_dls
 from .rebuild import _model_args, _opt_parts, _random_part, _vocabulary, _weights
-from .seeds import random_state
 
 # %% ../nbs/18_keep_and_share.ipynb #a2113ca2
 @patch
@@ -24,12 +23,9 @@ def save(self:Learner,
     with_opt:bool=True, # Keep the optimiser's state too?
 ) -> Path: # `path`
     "Write the weights, to `load` into a learner built alike. Raises `OSError` or `ValueError`."
-    opt, tensors = None, _weights(self.model)
-    if with_opt and self.opt:
-        opt, parts = _opt_parts(self.opt)
-        tensors |= parts | {f'random/{k}': v for k, v in random_state(self.dls.device).items()}
+    opt, tensors = _opt_parts(self, with_opt)
     meta = {'kind': 'weights', 'vocabulary': _vocabulary(self.dls), 'opt': opt}
-    return write_whole(path, pack(meta, tensors))
+    return write_whole(path, pack(meta, _weights(self.model) | tensors))
 
 # %% ../nbs/18_keep_and_share.ipynb #daba956c
 @patch

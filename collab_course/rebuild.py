@@ -19,6 +19,7 @@ from .layers import SigmoidRange
 from .neural_net import CollabNN, EmbeddingNN
 from .parameters import DotProductParams
 from .recommendation import History # gives data loaders their `history`
+from .seeds import random_state
 
 # %% ../nbs/rebuild.ipynb #68755cf2
 def _names(classes, column):
@@ -123,14 +124,16 @@ def _fill(path, meta, weights, dls, model=None):
     return model
 
 # %% ../nbs/rebuild.ipynb #78fa47c3
-def _opt_parts(opt):
-    "An optimiser's state as metadata and tensors"
-    state, groups = opt.state_dict().values()
-    tensors, rest = {}, {i: {} for i in state}
+def _opt_parts(learn, wanted):
+    "The state of the optimiser as metadata, and as tensors with that of the random numbers"
+    if not wanted or not learn.opt: return None, {}
+    state, groups = learn.opt.state_dict().values()
+    tensors = {f'random/{k}': v for k, v in random_state(learn.dls.device).items()}
+    rest = {i: {} for i in state}
     for i, k, v in ((i, k, v) for i, s in state.items() for k, v in s.items()):
         if isinstance(v, torch.Tensor): tensors[f'opt/{i}/{k}'] = v
         else: rest[i][k] = v
-    return {'class': type(opt).__name__, 'groups': groups, 'state': rest}, tensors
+    return {'class': type(learn.opt).__name__, 'groups': groups, 'state': rest}, tensors
 
 # %% ../nbs/rebuild.ipynb #7c8f5780
 def _load_opt(learn, saved, tensors):

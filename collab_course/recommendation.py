@@ -4,19 +4,16 @@
 __all__ = ['History', 'explain', 'recommend', 'recommend_all', 'similar_items']
 
 # %% ../nbs/14_recommendation.ipynb #49c4415e
-from collections.abc import Hashable
-
 import numpy as np, pandas as pd, torch
 from fastcore.basics import patch
 from tqdm.auto import tqdm
 
-from .arguments import _row
 from .checks import check_counts
 from .dataloaders import DataLoaders
 from .interpretation import nearest
 from .learner import Learner
 from .new_users import RidgeFit, fold_in
-from .taste import Taste, _all_preds, _has_factors, _sides, _stars, _user_row
+from .taste import Taste, _all_preds, _has_factors, _item_row, _sides, _stars, _user_row
 
 # %% ../nbs/14_recommendation.ipynb #4d6aab03
 def _by_user(dls):
@@ -74,13 +71,13 @@ def _fit(learn, taste): return RidgeFit(learn, taste.rated, taste.ratings, taste
 def explain(
     learn:Learner, # A learner whose model is an `EmbeddingDotBias`
     user:object, # A known user, new ratings as for `fold_in`, or a `Taste`
-    item:Hashable, # The item to explain
+    item:object, # The item to explain
 ) -> pd.DataFrame: # A row a rating: item, rating, the average user's prediction, the share in stars
     "By how many stars each of the user's ratings moves the prediction of `item`; by `RidgeFit`"
     taste, classes = _taste(learn, user), learn.dls.classes[learn.dls.item_name]
     fit, rated = _fit(learn, taste), classes[taste.rated]
     table = pd.DataFrame({learn.dls.item_name: rated, 'rating': taste.ratings})
-    share = fit.shares([_row(classes, item, 'item')])[0].numpy()
+    share = fit.shares([_item_row(learn, item)])[0].numpy()
     table = table.assign(average=fit.base[taste.rated].numpy(), share=share)
     return table.sort_values('share', ascending=False, ignore_index=True)
 
@@ -173,7 +170,7 @@ def recommend_all(
 # %% ../nbs/14_recommendation.ipynb #231376fa
 def similar_items(
     learn:Learner, # A learner whose model is an `EmbeddingDotBias`
-    title:Hashable, # The item to start from
+    title:object, # The item to start from
     n:int=10, # How many items
     by:str='cosine', # 'cosine', 'euclidean' or 'dot', as in `nearest`
     min_ratings:int=20, # Leave out items with fewer ratings than this

@@ -5,13 +5,11 @@ __all__ = ['SuggestedLRs', 'cos_anneal', 'one_cycle', 'LRFinder', 'valley']
 
 # %% ../nbs/06b_learning_rate.ipynb #d9241e10
 import copy
-from collections import namedtuple
-from collections.abc import Iterable, Sequence
+from collections import abc, namedtuple
 
 import numpy as np
 from fastcore.basics import patch
 from fastcore.foundation import L
-from numpy.typing import ArrayLike
 
 from .checks import check_counts
 from .learner import Learner
@@ -45,8 +43,8 @@ def fit_one_cycle(self:Learner,
     div_final:float=1e5, # The last comes close to `lr_max / div_final`
     pct_start:float=0.25, # Share of the steps before the turn
     wd:float|None=None, # Weight decay
-    moms:Sequence|None=None, # Momentum at the start, turn and end
-    cbs:Callback|Iterable|None=None, # More callbacks, for this training
+    moms:abc.Sequence|None=None, # Momentum at the start, turn and end
+    cbs:Callback|abc.Iterable|None=None, # More callbacks, for this training
     start_epoch:int=0, # Epochs done already: skipped, and the schedule goes on where it was
 ):
     """Train with a learning rate that rises, then falls, while momentum does the opposite
@@ -85,7 +83,7 @@ def _try_rates(self:Learner, lrs, stop_div):
 # %% ../nbs/06b_learning_rate.ipynb #5a152b9e
 SuggestedLRs = namedtuple('SuggestedLRs', 'valley')
 
-def valley(lrs:Sequence|np.ndarray, losses:ArrayLike) -> float:
+def valley(lrs:abc.Sequence|np.ndarray, losses:abc.Sequence|np.ndarray) -> float:
     "The rate halfway down the longest series of ever lower losses, gaps allowed (fastai's rule)"
     losses, length = np.asarray(losses), np.ones(len(losses), dtype=int)
     for i in range(1, len(losses)):

@@ -79,6 +79,8 @@ def _user_row(learn, user):
     way_out = ' Of somebody new, pass the ratings: {item: stars}.'
     return _row(learn.dls.classes[learn.dls.user_name], user, 'user', way_out)
 
+def _item_row(learn, item): return _row(learn.dls.classes[learn.dls.item_name], item, 'item')
+
 # %% ../nbs/taste.ipynb #6a815917
 def _one_newcomer(learn, ratings, name):
     "`ratings`, a dict or a table of one newcomer's, as a table with column `name`"
