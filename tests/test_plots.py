@@ -2,8 +2,8 @@
 import numpy as np, pandas as pd, pytest, torch
 from matplotlib.colors import to_rgb
 
-from collab_course.all import (CollabDataLoaders, DotProductBias, Learner, Popularity, add_splits, crosstab_params, crosstab_predict,
-                               nearest, plot_crosstab, plot_params, plot_pca, plt, set_seed, show_table, untar_data)
+from collab_course.all import (DotProductBias, Learner, crosstab_params, crosstab_predict, plot_crosstab, plot_params, plot_pca, plt,
+                               set_seed, show_table)
 from collab_course import data, learner_base
 
 @pytest.fixture
@@ -118,34 +118,3 @@ def test_recorded_training_as_drawn(dls):
     assert train.get_xdata().tolist() == list(range(5, n)) and valid.get_xdata().tolist() == [n // 2, n] and valid.get_ydata().tolist() == rec.values.itemgot(1)
     assert len(rec.plot_loss(skip_start=0, with_valid=False).lines) == 1
     assert [o.get_text() for o in valid.axes.get_legend().get_texts()] == ['train', 'valid']
-
-def test_popularity_counts_training_ratings(dls):
-    pop, names = Popularity(dls), dls.classes['title']
-    counts = pd.Series(dls.train.x[:, 1].tolist()).value_counts()
-    assert pop.n[0] == 0 and pop.n.sum() == 80_000 and int(pop.n[counts.index[0]]) == counts.iloc[0]
-    assert pop(torch.tensor([[1, counts.index[0]], [2, 0]])).tolist() == [counts.iloc[0], 0] and len(pop.n) == len(names)
-
-def test_indices_of_more_rows_than_a_chunk():
-    n = 2**20 + 5
-    ids = pd.Series(np.arange(n) % 1000)
-    dls = CollabDataLoaders.from_df(pd.DataFrame({'user': ids, 'item': ids[::-1].to_numpy(), 'rating': 1.}), valid_idx=[0], bs=2**19)
-    code = dls.classes['user'].encode(ids)
-    assert code.shape == (n,) and (code.numpy() == ids.to_numpy() + 1).all()
-    assert (dls.classes['user'].encode(ids[::-1])[:10].numpy() == ids[::-1].to_numpy()[:10] + 1).all()
-
-def test_rows_without_ratings_have_none(dls, ratings):
-    dl = dls.test_dl(ratings[['user', 'title']].head(7), bs=3)
-    assert [tuple(y.shape) for _, y in dl] == [(3, 1), (3, 1), (1, 1)] and all(y.isnan().all() for _, y in dl)
-
-def test_splits_of_the_archive_are_made_again(tmp_path):
-    path = untar_data()
-    (tmp_path/'u.data').write_bytes((path/'u.data').read_bytes())
-    add_splits(tmp_path)
-    made = sorted(o.name for o in tmp_path.glob('u*.*') if o.name != 'u.data')
-    assert len(made) == 14 and all((tmp_path/o).read_bytes() == (path/o).read_bytes() for o in made)
-
-def test_nearest_among_a_few(dls):
-    names, n = dls.classes['title'], len(dls.classes['title'])
-    factors = torch.randn(n, 4, generator=torch.Generator().manual_seed(0))
-    res = nearest(names[5], factors, names, n=2, among=[names[5], names[9], names[11], names[12]])
-    assert len(res) == 2 and set(res.index) < {names[9], names[11], names[12]} and res.iloc[0] >= res.iloc[1]

@@ -181,6 +181,12 @@ def test_smooth_stays_within_what_it_has_seen(losses, beta):
 
 # Reading a model
 
+def test_nearest_among_a_few(dls):
+    names, n = dls.classes['title'], len(dls.classes['title'])
+    factors = torch.randn(n, 4, generator=torch.Generator().manual_seed(0))
+    res = nearest(names[5], factors, names, n=2, among=[names[5], names[9], names[11], names[12]])
+    assert len(res) == 2 and set(res.index) < {names[9], names[11], names[12]} and res.iloc[0] >= res.iloc[1]
+
 @given(st.integers(2, 30), st.integers(1, 6), seeds, st.sampled_from(['cosine', 'dot', 'euclidean']), st.integers(1, 30))
 def test_nearest_agrees_with_brute_force(n_items, n_factors, seed, by, n):
     f = torch.randn(n_items + 1, n_factors, generator=torch.Generator().manual_seed(seed)).double()

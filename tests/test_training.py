@@ -97,3 +97,15 @@ def test_predict_agrees_with_get_preds(dls):
 def test_network_without_hidden_layers(dls):
     learn = collab_learner(dls, use_nn=True, layers=[])
     assert [type(o) for o in learn.model.layers] == [nn.Linear]
+
+def test_indices_of_more_rows_than_a_chunk():
+    n = 2**20 + 5
+    ids = pd.Series(np.arange(n) % 1000)
+    dls = CollabDataLoaders.from_df(pd.DataFrame({'user': ids, 'item': ids[::-1].to_numpy(), 'rating': 1.}), valid_idx=[0], bs=2**19)
+    code = dls.classes['user'].encode(ids)
+    assert code.shape == (n,) and (code.numpy() == ids.to_numpy() + 1).all()
+    assert (dls.classes['user'].encode(ids[::-1])[:10].numpy() == ids[::-1].to_numpy()[:10] + 1).all()
+
+def test_rows_without_ratings_have_none(dls, ratings):
+    dl = dls.test_dl(ratings[['user', 'title']].head(7), bs=3)
+    assert [tuple(y.shape) for _, y in dl] == [(3, 1), (3, 1), (1, 1)] and all(y.isnan().all() for _, y in dl)
