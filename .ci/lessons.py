@@ -46,7 +46,7 @@ def stamp(nb, name):
 def run(nb):
     "Execute `nb` in an empty folder; what only a live page can show, such as a progress bar, is not kept"
     with tempfile.TemporaryDirectory() as folder:
-        NotebookClient(nb, timeout=600, kernel_name='python3', record_timing=False, resources={'metadata': {'path': folder}}).execute()
+        NotebookClient(nb, timeout=600, kernel_name='python3', record_timing=False, extra_arguments=['--log-level=ERROR'], resources={'metadata': {'path': folder}}).execute()
     nb.metadata.pop('widgets', None)
     for cell in nb.cells:
         if cell.cell_type == 'code':

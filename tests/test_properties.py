@@ -107,6 +107,19 @@ def test_gradients(name):
     x = tensor([[1, 2], [3, 4], [1, 4], [0, 0], [2, 1], [3, 2]])
     assert torch.autograd.gradcheck(lambda *ps: torch.func.functional_call(model, dict(zip(names, ps)), (x,)), params)
 
+@pytest.mark.parametrize('cls, bias', [(DotProduct, False), (DotProductBias, True), (DotProductParams, True), (EmbeddingDotBias, True)])
+def test_formula(cls, bias):
+    "Factors multiplied and summed, plus both biases, squeezed into the range: in plain Python from the model's own numbers"
+    set_seed(3)
+    model = cls(3, 4, 5, y_range=(0.5, 5)) if cls is EmbeddingDotBias else cls(4, 5, 3, y_range=(0.5, 5))
+    for p in model.parameters(): p.data = torch.randn_like(p)
+    of = {k.removesuffix('.weight').replace('u_', 'user_').replace('i_', 'movie_').replace('weight', 'factors'): p.tolist() for k, p in model.named_parameters()}
+    def number(o): return o[0] if isinstance(o, list) else o
+    for u, m in ((0, 0), (3, 4), (2, 1)):
+        score = sum(a * b for a, b in zip(of['user_factors'][u], of['movie_factors'][m]))
+        if bias: score += number(of['user_bias'][u]) + number(of['movie_bias'][m])
+        assert model(tensor([[u, m]])).item() == pytest.approx(0.5 + 4.5 / (1 + math.exp(-score)), abs=1e-5)
+
 @pytest.mark.parametrize('name', MODELS)
 def test_prediction_is_the_row_s_own(name):
     "Other rows of the batch, and their order, change nothing"
