@@ -62,7 +62,7 @@ def test_next_leads_from_the_first_page_to_the_last(page, site):
 
 @pytest.mark.parametrize('name', PAGES)
 def test_page(name, page, site):
-    "No broken image or link, an alternative text for each image, no raw formula, no sideways scrolling on a phone"
+    "No broken image or link, an alternative text for each image, formulas in the middle and none raw, no sideways scrolling on a phone"
     assert page.goto(f'{site}/{name}.html').ok
     images = page.eval_on_selector_all('img', 'all => all.map(o => [o.src, o.alt, o.complete && o.naturalWidth > 0 || o.loading == "lazy"])')
     assert all(alt for _, alt, _ in images), [src for src, alt, _ in images if not alt]
@@ -76,6 +76,10 @@ def test_page(name, page, site):
     text = page.inner_text('article')
     for sign in ('$$', '\\frac', '\\sum', '<details>'): assert sign not in text, f'{name} shows raw {sign}'
     assert not any('#| ' in o for o in page.locator('.cell_input').all_inner_texts()), f'{name} shows directives'
+    off = page.eval_on_selector_all('div.math', """all => all.map(o => {
+        const box = o.getBoundingClientRect(), formula = o.querySelector('math > *').getBoundingClientRect()
+        return Math.abs(formula.left - box.left - (box.right - formula.right))})""")
+    assert all(o < 3 for o in off), f'{name}: formulas {off} pixels off the middle'
     page.set_viewport_size({'width': 400, 'height': 800})
     page.wait_for_timeout(100)
     assert page.evaluate('document.documentElement.scrollWidth') <= 400
