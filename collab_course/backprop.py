@@ -106,11 +106,13 @@ def mse_gradient(self:EmbeddingNN) -> Callable|None:
 EmbeddingNN.mse_gradient.of = TabularModel.forward
 
 # %% ../nbs/backprop.ipynb #784ab8a6
-def _into_range(score, y_range, step):
-    "Predictions from scores, which it writes over, and the slope of each times `step`"
-    if y_range is None: return score, step
+def _errors(score, y_range, y):
+    "Ratings less predictions; these times the sigmoid's slope; the factor that the slope lacks"
+    if y_range is None: return (err := y - score), err, 1
     s, (lo, hi) = score.sigmoid_(), y_range
-    return s * (hi - lo) + lo, torch.addcmul(s, s, s, value=-1).mul_(step * (hi - lo))
+    err = torch.sub(y, s, alpha=hi - lo)
+    if lo: err -= lo
+    return err, torch.ops.aten.sigmoid_backward(err, s), hi - lo
 
 # %% ../nbs/backprop.ipynb #6775d312
 @torch.inference_mode()
@@ -119,13 +121,12 @@ def _dot_gradient(ps, tables, grads, flat, y_range, x, y):
     (u_weight, i_weight, u_bias, i_bias), (users, items) = tables, x.unbind(1)
     u, i = u_weight.index_select(0, users), i_weight.index_select(0, items)
     score = (u * i).sum(1).add_(u_bias.index_select(0, users)).add_(i_bias.index_select(0, items))
-    pred, slope = _into_range(score, y_range, 2 / len(x))
-    err = pred.sub_(y.reshape(-1))
-    g = err * slope
-    col = g.unsqueeze(1)
+    err, g, width = _errors(score, y_range, y.reshape(-1))
+    col, scale = g.unsqueeze(1), -2 * width / len(x)
     flat.zero_()
     parts = i.mul_(col), u.mul_(col), g, g
-    for grad, rows, part in zip(grads, (users, items) * 2, parts): grad.index_add_(0, rows, part)
+    for grad, rows, part in zip(grads, (users, items) * 2, parts):
+        grad.index_add_(0, rows, part, alpha=scale)
     for p, grad in ps: p.grad = grad
     return err.dot(err).mul_(1 / len(x))
 

@@ -85,7 +85,7 @@ def _set_hypers(self:LearnerBase, lr, mom):
 # %% ../nbs/learner_base.ipynb #b83e40cd
 @patch
 def _finite(self:LearnerBase, loss):
-    if loss.device.type != 'cpu' or math.isfinite(loss): return loss
+    if not loss.is_cpu or math.isfinite(loss.item()): return loss
     self.opt.zero_grad()
     at = f'at step {self.iter} with a learning rate of {self.sched_lr[self.iter]:g}'
     raise FloatingPointError(f'the loss is {loss.item()} {at}: '
