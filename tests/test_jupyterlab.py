@@ -1,5 +1,5 @@
 """A lesson in JupyterLab: open it, run all cells, save it, and see its last picture and no error."""
-import os, socket, subprocess, sys, time, urllib.request
+import json, os, socket, subprocess, sys, time, urllib.request
 from pathlib import Path
 
 import nbformat
@@ -38,6 +38,14 @@ def lab(tmp_path):
         process.terminate()
         process.wait()
 
+def wait_for_kernel(page, lab):
+    "Wait until a kernel runs and the page has reached it: cells that are run before stay as they are"
+    for _ in range(1_200):
+        with urllib.request.urlopen(lab.replace(f'/lab/tree/{LESSON}', '/api/kernels')) as answer: kernels = json.load(answer)
+        if any(o['connections'] and o['execution_state'] == 'idle' for o in kernels): return
+        page.wait_for_timeout(100)
+    raise TimeoutError('JupyterLab starts no kernel')
+
 def saved(page, path):
     "The code cells of the notebook as JupyterLab now saves it"
     before = path.stat().st_mtime_ns
@@ -54,12 +62,12 @@ def test_run_all_cells(lab, tmp_path):
     with browser() as b:
         page = b.new_page(viewport={'width': 1400, 'height': 900})
         page.goto(lab)
-        idle = "document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status == 'idle'"
         page.wait_for_selector('.jp-Notebook .jp-CodeCell', timeout=120_000)
-        page.wait_for_function(idle, timeout=120_000)
+        wait_for_kernel(page, lab)
         page.click('.jp-Notebook .jp-Cell >> nth=0')
         page.click('.lm-MenuBar-item:has-text("Run")')
         page.click('.lm-Menu-item[data-command="runmenu:run-all"]')
+        idle = "document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status == 'idle'"
         for _ in range(60): # it is idle, too, between a click and its first cell
             page.wait_for_timeout(1_000)
             page.wait_for_function(idle, timeout=120_000)
