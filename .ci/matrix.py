@@ -16,7 +16,7 @@ INI.read(ROOT/'settings.ini', encoding='utf-8')
 NEEDS = INI['DEFAULT']['requirements'].split()
 PYTHONS = '3.10', '3.11', '3.12', '3.13'
 TOO_OLD = [('3.13', 'lowest')] # no wheels of versions so old exist for a Python so new
-TOOLS = 'pytest', 'hypothesis', 'openpyxl', 'scikit-learn', 'nbformat'
+TOOLS = 'pytest', 'pytest-xdist', 'hypothesis', 'openpyxl', 'scikit-learn', 'nbformat'
 
 def find(version):
     "Path of the newest Python `version` on this machine, or None"
@@ -56,8 +56,8 @@ def test(version, kind, torch, lessons, args, asked):
     versions = 'import importlib.metadata as m; print(", ".join(f"{o} {m.version(o)}" for o in ("torch", "numpy", "pandas", "matplotlib", "fastcore", "tqdm", "itables")))'
     shown = subprocess.run([env/'bin'/'python', '-c', versions], capture_output=True, text=True).stdout.strip()
     print(f'{name}: {shown}', flush=True)
-    done = subprocess.run([env/'bin'/'python', '-m', 'pytest', '-q', '-p', 'no:cacheprovider', *args], cwd=ROOT, capture_output=True, text=True,
-                          env={**os.environ, 'PYTHONPATH': str(ROOT)})
+    done = subprocess.run([env/'bin'/'python', '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '-n', 'auto', '--dist', 'loadgroup', *args], cwd=ROOT,
+                          capture_output=True, text=True, env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'})
     if done.returncode: print(done.stdout[-6_000:] + done.stderr[-2_000:])
     line, ok = f"{name}: {(done.stdout.strip() or 'no output').splitlines()[-1]}", done.returncode == 0
     if lessons: line, ok = with_lessons(env, pip, line, ok)

@@ -22,8 +22,8 @@ exclude_also =
         # a .pth file would be the usual way into kernels and child processes; a sitecustomize on the path leaves the environment alone
         (Path(tmp)/'sitecustomize.py').write_text('import coverage\ncoverage.process_startup()\n')
         path = os.pathsep.join([tmp, str(ROOT), os.environ.get('PYTHONPATH', '')])
-        env = {**os.environ, 'COVERAGE_PROCESS_START': f'{tmp}/rc', 'PYTHONPATH': path, 'TQDM_DISABLE': '1'}
-        runs = [[sys.executable, '.ci/lessons.py'], [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', *args]]
+        env = {**os.environ, 'COVERAGE_PROCESS_START': f'{tmp}/rc', 'PYTHONPATH': path, 'TQDM_DISABLE': '1', 'OMP_NUM_THREADS': '1'}
+        runs = [[sys.executable, '.ci/lessons.py'], [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '-n', 'auto', '--dist', 'loadgroup', *args]]
         failed = [o for o in runs if subprocess.run(o, cwd=ROOT, env=env).returncode]
         cov = [sys.executable, '-m', 'coverage']
         subprocess.run([*cov, 'combine', '-q', f'--rcfile={tmp}/rc'], cwd=ROOT, check=True)
