@@ -64,7 +64,7 @@ def test_looks(table, tmp_path):
         assert {o.fill.start_color.rgb[2:] for o in sheet[1] if o.value} == {'E4E9EE'}
         rules = sorted((o for rules in sheet.conditional_formatting for o in rules.rules), key=lambda o: o.priority)
         assert ['ISBLANK(Ratings!B2)'] == rules[0].formula and {o.type for o in rules[1:]} == {'cellIs'}
-        assert rules[0].dxf.fill.end_color.rgb != rules[1].dxf.fill.end_color.rgb and all(o.stopIfTrue for o in rules)
+        assert rules[0].dxf.fill.end_color.rgb != rules[1].dxf.fill.end_color.rgb and rules[0].dxf.font.bold and all(o.stopIfTrue for o in rules)
     assert all(book[o]['B1'].font.bold and book[o]['B1'].alignment.wrap_text for o in ('Ratings', 'Errors'))
     limits = {name: [float(o.formula[0]) for rules in book[name].conditional_formatting for o in rules.rules if o.type == 'cellIs'] for name in ('Ratings', 'Model', 'Errors')}
     assert limits == {'Ratings': [4.5, 3.5, 2.5, 1.5], 'Model': [4.5, 3.5, 2.5, 1.5], 'Errors': [4, 1, 0.25]}
@@ -72,6 +72,21 @@ def test_looks(table, tmp_path):
     assert book['Model']['B2'].number_format == '0.0000' and book['Model']['I9'].number_format == '0.00'
     note = '\n'.join(o.value for o in book['How to']['A'])
     assert '$B$5,$B$9:$G$20,$I$2:$Q$7' in note and '$B$5;$B$9:$G$20;$I$2:$Q$7' in note and 'change all 127' in note
+
+@pytest.mark.parametrize('n_factors', [0, 2])
+def test_labels_of_the_model(table, tmp_path, n_factors):
+    "Each number of the model has its name beside or above it, in bold; columns of names are wider than those of numbers"
+    params = random_params(*table.shape, n_factors)
+    model = openpyxl.load_workbook(crosstab_to_excel(table, tmp_path/'t.xlsx', params=params))['Model']
+    (top, left), factors = layout(table, n_factors), [f'factor {f + 1}' for f in range(n_factors)]
+    goal, above = [model.cell(i, 1) for i in range(2, 6)], [model.cell(1, left + j) for j in range(table.shape[1])]
+    beside, heads = [model.cell(2 + i, left - 1) for i in range(n_factors + 1)], [model.cell(top - 1, 1 + j) for j in range(n_factors + 2)]
+    users = [model.cell(top + i, 1) for i in range(len(table))]
+    assert [[o.value for o in cells] for cells in (goal, beside, heads)] == [['RMSE', 'MSE', 'ratings', 'bias'], ['item bias', *factors], ['user', 'user bias', *factors]]
+    assert [[o.value for o in cells] for cells in (above, users)] == [table.columns.tolist(), table.index.tolist()]
+    assert all(o.font.bold for o in goal + above + beside + heads + users)
+    widths = [model.column_dimensions[openpyxl.utils.get_column_letter(j)].width for j in range(1, left + table.shape[1])]
+    assert widths == [14] + [9] * (n_factors + 1) + [14] * (table.shape[1] + 1)
 
 def test_labels_stay_text(tmp_path):
     "A title that begins with '=' is no formula"

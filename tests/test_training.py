@@ -1,6 +1,7 @@
 """What training promises beyond its losses."""
 import pytest
 
+from collab_course import schedule
 from collab_course.all import *
 
 def pairs(dl): return torch.cat([x for x, _ in dl])
@@ -42,6 +43,15 @@ def test_lr_find_puts_everything_back(dls):
     learn.lr_find(show_plot=False)
     assert learn.opt is None
     for k, v in learn.model.state_dict().items(): assert torch.equal(v, before[k])
+
+def test_lr_find_reads_neither_the_first_tenth_nor_the_last_five_steps(dls, monkeypatch):
+    read = []
+    monkeypatch.setattr(schedule, 'valley', lambda lrs, losses: read.append((lrs, losses)) or valley(lrs, losses))
+    learn = collab_learner(dls, y_range=(0, 5.5))
+    found, rec = learn.lr_find(show_plot=False, num_it=60, stop_div=False).valley, learn.recorder
+    (lrs, losses), kept = read[0], slice(6, 55)
+    assert len(rec.losses) == 60 and lrs == rec.lrs[kept] and losses.tolist() == smooth(rec.losses)[kept].tolist()
+    assert found == valley(lrs, losses)
 
 def test_one_cycle_agrees_with_torch():
     "Where torch counts n - 1 steps between the first and the last value and we count n, the two come together as n grows"
