@@ -35,7 +35,7 @@ def create_opt(self:LearnerBase):
 
 # %% ../nbs/learner_base.ipynb #528a5459
 @patch
-def _n_steps(self:LearnerBase, n_epoch, start_epoch=0):
+def _n_steps(self:LearnerBase, n_epoch, start_epoch):
     check_counts(0, n_epoch=n_epoch, start_epoch=start_epoch)
     if start_epoch <= n_epoch: return n_epoch * len(self.dls.train)
     raise ValueError(f'start_epoch={start_epoch}: more than the {n_epoch} epochs of this training.')

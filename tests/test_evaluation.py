@@ -48,6 +48,11 @@ def test_ndcg_against_scikit_learn(k):
     theirs = [ndcg_score([r], [s], k=k) for r, s in zip(relevant.double().numpy(), scores.numpy())]
     np.testing.assert_allclose(ours, theirs, atol=1e-9, rtol=0)
 
+def test_a_user_to_whom_nothing_is_relevant_has_no_figures():
+    scores, relevant = torch.rand(3, 8), torch.zeros(3, 8, dtype=torch.bool)
+    relevant[1, 2] = relevant[2] = True
+    for name, vals in list_metrics(scores, relevant, 4).items(): assert vals.isnan().tolist() == [True, False, False], name
+
 def test_ranking_leaves_out_what_was_seen(small):
     df, dls = small
     class Cheat(nn.Module):

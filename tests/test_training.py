@@ -65,6 +65,22 @@ def test_one_cycle_agrees_with_torch():
         sched.step()
     assert np.abs(np.array(theirs) - one_cycle(n, 1 / 25, 1, 1e-5)).max() < 1e-3
 
+@pytest.mark.parametrize('opt_func, momentum', [(Adam, lambda g: g['betas'][0]), (torch.optim.SGD, lambda g: g['momentum']), (torch.optim.Adagrad, None)],
+                         ids=['Adam', 'SGD', 'Adagrad'])
+def test_one_cycle_moves_rate_and_momentum_of_each_group(ratings, opt_func, momentum):
+    "Momentum of those optimisers that have one; nothing is put into the groups of others"
+    seen, keys = [], set()
+    class Look(Callback):
+        def after_batch(self):
+            keys.update(*self.learn.opt.param_groups)
+            seen.append([(g['lr'], momentum(g) if momentum else None) for g in self.learn.opt.param_groups])
+    dls = CollabDataLoaders.from_df(ratings.head(2_000), bs=64, seed=42)
+    learn = collab_learner(dls, use_nn=True, opt_func=opt_func, cbs=Look()) # it has two groups
+    with learn.no_logging(): learn.fit_one_cycle(1, 1e-3)
+    rec = learn.recorder
+    assert seen == [[(lr, mom if momentum else None)] * 2 for lr, mom in zip(rec.lrs, rec.moms)] and len(seen) == 25
+    if not momentum: assert not keys & {'momentum', 'betas'}
+
 def test_weight_decay_spares_biases_of_layers_and_normalisation(dls):
     learn = collab_learner(dls, use_nn=True, layers=[8])
     learn.create_opt()
