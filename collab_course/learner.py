@@ -20,7 +20,7 @@ from .seeds import set_seed
 class MSELossFlat(nn.MSELoss):
     "Mean squared error of predictions and ratings, whatever their shapes"
     def forward(self, pred:Tensor, targ:Tensor) -> Tensor:
-        return super().forward(pred.flatten(), targ.flatten())
+        return super().forward(pred.flatten(), targ.flatten().to(pred.dtype))
 
 # %% ../nbs/06_learner.ipynb #127fb39d
 def rmse(pred:Tensor, targ:Tensor) -> Tensor:
