@@ -243,6 +243,7 @@ x509_extensions = ext
 commonName = supplied
 [ext]
 subjectAltName = DNS:{name}
+authorityKeyIdentifier = keyid
 """
 
 @pytest.fixture(scope='session')
@@ -253,7 +254,8 @@ def certificate(tmp_path_factory):
     home = tmp_path_factory.mktemp('tls')
     def run(*args, cwd=home): subprocess.run([openssl, *map(str, args)], cwd=cwd, check=True, capture_output=True)
     def authority(name):
-        run('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', f'{name}.key', '-out', f'{name}.pem', '-days', 2, '-subj', f'/CN={name}')
+        run('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', f'{name}.key', '-out', f'{name}.pem', '-days', 2, '-subj', f'/CN={name}',
+            '-addext', 'keyUsage=critical,keyCertSign,cRLSign') # Python 3.13 insists
     for o in ('ours', 'theirs'): authority(o)
     def make(name='localhost', end='20991231000000Z', by='ours'):
         folder = Path(tmp_path_factory.mktemp('server'))

@@ -1,5 +1,5 @@
 """A lesson in JupyterLab: open it, run all cells, save it, and see its last picture and no error."""
-import json, os, socket, subprocess, sys, time, urllib.request
+import json, os, socket, subprocess, sys, time, urllib.error, urllib.request
 from pathlib import Path
 
 import nbformat
@@ -41,7 +41,9 @@ def lab(tmp_path):
 def wait_for_kernel(page, lab):
     "Wait until a kernel runs and the page has reached it: cells that are run before stay as they are"
     for _ in range(1_200):
-        with urllib.request.urlopen(lab.replace(f'/lab/tree/{LESSON}', '/api/kernels')) as answer: kernels = json.load(answer)
+        try:
+            with urllib.request.urlopen(lab.replace(f'/lab/tree/{LESSON}', '/api/kernels')) as answer: kernels = json.load(answer)
+        except urllib.error.HTTPError: kernels = [] # it is busy making one
         if any(o['connections'] and o['execution_state'] == 'idle' for o in kernels): return
         page.wait_for_timeout(100)
     raise TimeoutError('JupyterLab starts no kernel')
