@@ -14,6 +14,7 @@ import numpy as np, pandas as pd, torch
 from numpy.typing import ArrayLike
 from torch import nn
 
+# %% ../nbs/exercises.ipynb #c0117a5e
 from .bias import DotProductBias
 from .collab import collab_learner, EmbeddingDotBias
 from .crosstab import crosstab

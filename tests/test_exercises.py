@@ -11,7 +11,7 @@ PAGE = Path(__file__).parent.parent/'nbs'/'exercises.ipynb'
 
 @pytest.mark.slow
 def test_answers_are_right_and_mistakes_are_found(tmp_path, capsys):
-    imports, *cells = [o.source for o in nbformat.read(PAGE, as_version=4).cells if o.cell_type == 'code' and not o.source.startswith('#| ')]
+    imports, *cells = [o.source for o in nbformat.read(PAGE, as_version=4).cells if o.cell_type == 'code' and not o.source.startswith('#| export')]
     of_package = 'from collab_course import exercises\nglobals().update({k: o for k, o in vars(exercises).items() if not k.startswith("__")})'
     (tmp_path/'page.py').write_text('\n\n'.join([imports, of_package, *cells]), encoding='utf-8')
     runpy.run_path(str(tmp_path/'page.py'))
