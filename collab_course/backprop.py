@@ -107,7 +107,7 @@ EmbeddingNN.mse_gradient.of = TabularModel.forward
 
 # %% ../nbs/backprop.ipynb #784ab8a6
 def _errors(score, y_range, y):
-    "Ratings less predictions; these times the sigmoid's slope; the factor that the slope lacks"
+    "From scores, written over: rating less prediction, that times the slope, what the slope lacks"
     if y_range is None: return (err := y - score), err, 1
     s, (lo, hi) = score.sigmoid_(), y_range
     err = torch.sub(y, s, alpha=hi - lo)
@@ -121,7 +121,7 @@ def _dot_gradient(ps, tables, grads, flat, y_range, x, y):
     (u_weight, i_weight, u_bias, i_bias), (users, items) = tables, x.unbind(1)
     u, i = u_weight.index_select(0, users), i_weight.index_select(0, items)
     score = (u * i).sum(1).add_(u_bias.index_select(0, users)).add_(i_bias.index_select(0, items))
-    err, g, width = _errors(score, y_range, y.reshape(-1))
+    err, g, width = _errors(score, y_range, y.reshape(-1).to(score.dtype))
     col, scale = g.unsqueeze(1), -2 * width / len(x)
     flat.zero_()
     parts = i.mul_(col), u.mul_(col), g, g

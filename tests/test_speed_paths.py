@@ -40,6 +40,19 @@ def test_gradient_is_autograds(dls, y_range):
         for a, b in zip(fast.model.parameters(), plain.model.parameters()):
             assert (a.grad - b.grad).abs().max() < 1e-6
 
+@pytest.mark.parametrize('dtype', [torch.float64, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize('y_range', [(0.5, 5.5), None])
+def test_gradient_of_other_types(dls, y_range, dtype):
+    "Of the type of the parameters; within its rounding autograd's in double precision, since not every PyTorch has a loss for each type"
+    x, y = dls.one_batch()
+    fast, plain = (learner(dls, cls, y_range=y_range) for cls in (EmbeddingDotBias, Plain))
+    for learn in (fast, plain): learn.model.to(dtype)
+    plain.model.double()
+    assert fast._closed_form()(x, y).dtype == dtype
+    plain._autograd(x, y)
+    for a, b in zip(fast.model.parameters(), plain.model.parameters()):
+        assert a.grad.dtype == dtype and (a.grad - b.grad).abs().max() <= 8 * torch.finfo(dtype).eps * b.grad.abs().max()
+
 @pytest.mark.parametrize('y_range', [(0, 5.5), None])
 @pytest.mark.parametrize('seed', [42, 0, 7])
 def test_losses_of_100_steps_agree(dls, y_range, seed):
