@@ -23,7 +23,7 @@ class DotProductBias(Module):
         self.movie_bias = Embedding(n_movies, 1)
         self.y_range = y_range
     def forward(self, x:Tensor) -> Tensor:
-        users, movies = x[:, 0], x[:, 1]
+        users, movies = x.unbind(1)
         res = (self.user_factors(users) * self.movie_factors(movies)).sum(dim=1, keepdim=True)
         res = res + self.user_bias(users) + self.movie_bias(movies)
         return sigmoid_range(res, *self.y_range)

@@ -30,7 +30,7 @@ class EmbeddingDotBias(Module):
         self.u_weight, self.i_weight = Embedding(n_users, n_factors), Embedding(n_items, n_factors)
         self.u_bias, self.i_bias = Embedding(n_users, 1), Embedding(n_items, 1)
     def forward(self, x:Tensor) -> Tensor:
-        users, items = x[:, 0], x[:, 1]
+        users, items = x.unbind(1)
         dot = (self.u_weight(users) * self.i_weight(items)).sum(dim=1)
         res = dot + self.u_bias(users).squeeze(1) + self.i_bias(items).squeeze(1)
         return res if self.y_range is None else sigmoid_range(res, *self.y_range)

@@ -23,7 +23,8 @@ def sigmoid_range(x:torch.Tensor, lo:float, hi:float) -> torch.Tensor:
     "The sigmoid of `x`, stretched to run from `lo` to `hi`; `ValueError` unless `lo` is lower."
     if not 0 < hi - lo < float('inf'):
         raise ValueError(f'the range ({lo}, {hi}) must run from a lower number to a higher one')
-    return torch.sigmoid(x) * (hi - lo) + lo
+    res = torch.sigmoid(x) * (hi - lo)
+    return res + lo if lo else res
 
 # %% ../nbs/05_embedding.ipynb #4b124d37
 class SigmoidRange(Module):

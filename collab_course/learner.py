@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .dataloaders import DataLoaders
 from .learner_base import LearnerBase
-from .optimiser import Adam, FusedAdamW, check_rates, own_gradient
+from .optimiser import Adam, FusedAdamW, backward, check_rates, own_gradient
 from .progress import Callback, CancelFitException, ProgressCallback, Recorder
 from .seeds import set_seed
 
@@ -79,7 +79,7 @@ def _train_epoch(self:Learner, gradient, cbs):
 @patch
 def _autograd(self:Learner, xb, yb):
     loss = self.loss_func(self.model(xb), yb)
-    loss.backward()
+    backward(loss)
     return loss.detach()
 
 # %% ../nbs/06_learner.ipynb #882683a6

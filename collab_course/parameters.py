@@ -35,7 +35,7 @@ class DotProductParams(Module):
         self.movie_bias = create_params([n_movies])
         self.y_range = y_range
     def forward(self, x:Tensor) -> Tensor:
-        users, movies = x[:, 0], x[:, 1]
+        users, movies = x.unbind(1)
         res = (self.user_factors[users] * self.movie_factors[movies]).sum(dim=1)
         res = res + self.user_bias[users] + self.movie_bias[movies]
         return sigmoid_range(res, *self.y_range)

@@ -37,16 +37,19 @@ class Recorder(Callback):
     def after_batch(self):
         self.lrs.append(self.learn.sched_lr[self.learn.iter])
         self.moms.append(self.learn.sched_mom[self.learn.iter])
-        self._losses.append(self.learn.loss)
+        loss = self.learn.loss
+        self._losses.append(loss.item() if loss.is_cpu else loss)
     @property
-    def losses(self) -> list: return torch.stack(self._losses).tolist() if self._losses else []
+    def losses(self) -> list:
+        kept = self._losses
+        return torch.stack(kept).tolist() if kept and torch.is_tensor(kept[0]) else kept.copy()
 
 # %% ../nbs/progress.ipynb #004a2615
 @patch
 def after_epoch(self:Recorder):
     start = self.iters[-1] if self.iters else 0
     self.iters.append(len(self._losses))
-    self.values.append(L(torch.stack(self._losses[start:]).mean().item(), *self.learn.final))
+    self.values.append(L(torch.tensor(self.losses[start:]).mean().item(), *self.learn.final))
 
 # %% ../nbs/progress.ipynb #a4b89274
 def smooth(losses:ArrayLike, beta:float=0.98) -> np.ndarray:
