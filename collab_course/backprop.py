@@ -112,23 +112,26 @@ def _errors(score, y_range, y):
     s, (lo, hi) = score.sigmoid_(), y_range
     err = torch.sub(y, s, alpha=hi - lo)
     if lo: err -= lo
-    return err, torch.ops.aten.sigmoid_backward(err, s), hi - lo
+    return err, torch.ops.aten.sigmoid_backward.default(err, s), hi - lo
 
 # %% ../nbs/backprop.ipynb #6775d312
-@torch.inference_mode()
-def _dot_gradient(ps, tables, grads, flat, y_range, x, y):
+def _dot_gradient(no_record, ps, tables, grads, flat, y_range, x, y):
     "Mean squared error of a batch; its gradient goes into `grads`, parts of `flat`, and on to `ps`"
-    (u_weight, i_weight, u_bias, i_bias), (users, items) = tables, x.unbind(1)
-    u, i = u_weight.index_select(0, users), i_weight.index_select(0, items)
-    score = (u * i).sum(1).add_(u_bias.index_select(0, users)).add_(i_bias.index_select(0, items))
-    err, g, width = _errors(score, y_range, y.reshape(-1).to(score.dtype))
-    col, scale = g.unsqueeze(1), -2 * width / len(x)
-    flat.zero_()
-    parts = i.mul_(col), u.mul_(col), g, g
-    for grad, rows, part in zip(grads, (users, items) * 2, parts):
-        grad.index_add_(0, rows, part, alpha=scale)
-    for p, grad in ps: p.grad = grad
-    return err.dot(err).mul_(1 / len(x))
+    with no_record:
+        (u_weight, i_weight, u_bias, i_bias), (users, items) = tables, x.unbind(1)
+        u, i = u_weight.index_select(0, users), i_weight.index_select(0, items)
+        biases = u_bias.index_select(0, users), i_bias.index_select(0, items)
+        score = (u * i).sum(1).add_(biases[0]).add_(biases[1])
+        y = y.reshape(-1)
+        if y.dtype != score.dtype: y = y.to(score.dtype)
+        err, g, width = _errors(score, y_range, y)
+        col, scale = g.unsqueeze(1), -2 * width / len(x)
+        flat.zero_()
+        parts = i.mul_(col), u.mul_(col), g, g
+        for grad, rows, part in zip(grads, (users, items) * 2, parts):
+            grad.index_add_(0, rows, part, alpha=scale)
+        for p, grad in ps: p.grad = grad
+        return err.dot(err).mul_(1 / len(x))
 
 # %% ../nbs/backprop.ipynb #4f32afa0
 def _dot_product_gradient(lookups, y_range):
@@ -140,4 +143,5 @@ def _dot_product_gradient(lookups, y_range):
     flat, grads = _parts([p.shape for p in ps], ps[0])
     def rows(ts): return [*ts[:2], *(t.view(-1) for t in ts[2:])] # biases as plain numbers
     tables = rows([p.detach() for p in ps])
-    return partial(_dot_gradient, list(zip(ps, grads)), tables, rows(grads), flat, y_range)
+    known = list(zip(ps, grads)), tables, rows(grads), flat, y_range
+    return partial(_dot_gradient, torch.inference_mode(), *known)

@@ -4,7 +4,9 @@ import copy, subprocess, sys
 import pytest
 
 from collab_course.all import *
+from collab_course import learner as learner_module, optimiser
 from collab_course.learner import FusedAdamW
+from collab_course.optimiser import backward
 from collab_course.neural_net import TabularModel
 
 TorchAdam = partial(torch.optim.AdamW, betas=(0.9, 0.99), eps=1e-5, fused=True)
@@ -68,6 +70,39 @@ def test_any_module_takes_the_same_steps_as_with_torchs_adamw(dls, make):
         set_seed(0)
         runs.append(losses(Learner(dls, make(dls), opt_func=opt_func)))
     assert np.abs(np.subtract(*runs)).max() < 1e-5
+
+def test_backward_is_torchs(dls, monkeypatch):
+    "To the last bit, and the loss may have one number in it or one row"
+    runs = []
+    for f in (learner_module.backward, lambda loss: loss.backward()):
+        monkeypatch.setattr(learner_module, 'backward', f)
+        set_seed(0)
+        runs.append(losses(Learner(dls, DotProductBias(944, 1665, 50))))
+    assert runs[0] == runs[1]
+    p = nn.Parameter(torch.ones(3))
+    for loss in (p.sum(), p.sum()[None], p.double().sum()): backward(loss)
+    assert p.grad.tolist() == [3., 3., 3.]
+
+def fails(error):
+    def run(loss): raise error
+    return run
+
+@pytest.mark.parametrize('run', [fails(AttributeError('gone')), fails(TypeError('another argument')), lambda loss: None], ids=['gone', 'changed', 'idle'])
+def test_backward_where_the_engine_has_changed_is_torchs(run, monkeypatch):
+    monkeypatch.setattr(optimiser, '_run_engine', run)
+    optimiser._reaches_engine.cache_clear()
+    p = nn.Parameter(torch.ones(3))
+    try: backward(p.square().sum())
+    finally: optimiser._reaches_engine.cache_clear()
+    assert p.grad.tolist() == [2., 2., 2.]
+
+def test_what_a_backward_raises_is_passed_on():
+    class Broken(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x): return x.clone()
+        @staticmethod
+        def backward(ctx, g): raise TypeError('my mistake')
+    with pytest.raises(TypeError, match='my mistake'): backward(Broken.apply(nn.Parameter(torch.ones(()))))
 
 def test_shortcut_is_left_where_it_would_not_hold(dls):
     def frozen(l): l.model.u_bias.weight.requires_grad_(False)
