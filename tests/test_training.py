@@ -37,6 +37,22 @@ def test_validation_batch_size_changes_nothing(ratings):
         losses.append(collab_learner(dls, y_range=(0, 5.5)).validate()[0])
     assert losses[0] == pytest.approx(losses[1], abs=1e-6)
 
+class Far(torch.Tensor):
+    "Stands for a tensor on a GPU"
+    is_cpu = False
+
+def test_losses_of_a_gpu_stay_there_until_somebody_asks(dls):
+    "To fetch each would make training wait for the GPU at every step. Recorded are the same numbers."
+    recs = []
+    for kind in (torch.Tensor, Far):
+        set_seed(0)
+        learn = Learner(dls, DotProductBias(944, 1665, 5), loss_func=lambda p, y: MSELossFlat()(p, y).as_subclass(kind))
+        with learn.no_bar(), learn.no_logging(): learn.fit(2, 1e-3)
+        recs.append(learn.recorder)
+    here, there = recs
+    assert {type(o) for o in here._losses} == {float} and {type(o) for o in there._losses} == {Far}
+    assert here.losses == there.losses and list(map(list, here.values)) == list(map(list, there.values))
+
 def test_lr_find_puts_everything_back(dls):
     learn = collab_learner(dls, y_range=(0, 5.5))
     before = {k: v.clone() for k, v in learn.model.state_dict().items()}
