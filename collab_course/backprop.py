@@ -15,8 +15,7 @@ from .layers import Embedding, SigmoidRange
 from .neural_net import EmbeddingNN, TabularModel
 
 # %% ../nbs/backprop.ipynb #78bcf7ab
-def _linear(layer, x):
-    w, b = layer.weight, layer.bias
+def _linear(w, b, x):
     def back(g):
         w.grad = g.t() @ x
         if b is not None: b.grad = g.sum(0)
@@ -24,27 +23,35 @@ def _linear(layer, x):
     return (x @ w.t() if b is None else torch.addmm(b, x, w.t())), back
 
 # %% ../nbs/backprop.ipynb #dddaf545
-def _relu(layer, x):
+def _relu(x):
     out = x.relu()
-    return out, lambda g: g * (out > 0)
+    return out, lambda g: torch.ops.aten.threshold_backward.default(g, out, 0)
 
 # %% ../nbs/backprop.ipynb #0a75dc09
-def _sigmoid_range(layer, x):
-    s, width = x.sigmoid(), layer.hi - layer.lo
-    return s * width + layer.lo, lambda g: g * (s - s * s) * width
+def _sigmoid_range(lo, width, x):
+    s = x.sigmoid()
+    out = s * width
+    return (out + lo if lo else out), lambda g: g * (s - s * s) * width
 
 # %% ../nbs/backprop.ipynb #1b109185
-def _batch_norm(layer, x):
-    if layer.training and len(x) < 2: return layer(x), None # raises, and says why
-    w, b, training, eps = layer.weight, layer.bias, layer.training, layer.eps
-    stats = layer.running_mean, layer.running_var
-    out, *saved = torch.native_batch_norm(x, w, b, *stats, training, layer.momentum, eps)
-    if training: layer.num_batches_tracked += 1
+def _batch_norm(layer, w, b, mean, var, count, x):
+    training, eps = layer.training, layer.eps
+    if training and len(x) < 2: return layer(x), None # raises, and says why
+    out, *saved = torch.native_batch_norm(x, w, b, mean, var, training, layer.momentum, eps)
+    if training: count += 1
     def back(g):
-        g, w.grad, b.grad = torch.ops.aten.native_batch_norm_backward(
-            g, x, w, *stats, *saved, training, eps, [True] * 3)
+        g, w.grad, b.grad = torch.ops.aten.native_batch_norm_backward.default(
+            g, x, w, mean, var, *saved, training, eps, [True] * 3)
         return g
     return out, back
+
+# %% ../nbs/backprop.ipynb #f8206d3e
+_LAYERS = {
+    nn.Linear: lambda o: partial(_linear, o.weight, o.bias),
+    nn.ReLU: lambda o: _relu,
+    SigmoidRange: lambda o: partial(_sigmoid_range, o.lo, o.hi - o.lo),
+    nn.BatchNorm1d: lambda o: partial(_batch_norm, o, o.weight, o.bias, o.running_mean,
+                                      o.running_var, o.num_batches_tracked)}
 
 # %% ../nbs/backprop.ipynb #a587b871
 @torch.no_grad()
@@ -52,8 +59,8 @@ def _network_gradient(embeds, flat, layers, x, y):
     "Mean squared error of a batch; its gradient goes to the parameters, some of it by `flat`"
     rows, backs = x.unbind(1), []
     out = torch.cat([p.index_select(0, r) for (p, _), r in zip(embeds, rows)], dim=1)
-    for f, layer in layers:
-        out, back = f(layer, out)
+    for layer in layers:
+        out, back = layer(out)
         backs.append(back)
     err = out.flatten() - y.flatten()
     g = (err * (2 / len(x))).unsqueeze(1)
@@ -64,9 +71,6 @@ def _network_gradient(embeds, flat, layers, x, y):
     return err.dot(err) / len(x)
 
 # %% ../nbs/backprop.ipynb #be696bac
-_LAYERS = {nn.Linear: _linear, nn.ReLU: _relu, nn.BatchNorm1d: _batch_norm,
-           SigmoidRange: _sigmoid_range}
-
 def _covered(m):
     "Do the functions above cover module `m`, with the settings it has?"
     if type(m) is nn.BatchNorm1d:
@@ -100,7 +104,7 @@ def mse_gradient(self:EmbeddingNN) -> Callable|None:
     if not _plain([p for o in [*layers, *embeds] for p in o.parameters()]): return None
     tables = [o.weight for o in embeds]
     flat, grads = _parts([p.shape for p in tables], tables[0])
-    steps = [(_LAYERS[type(o)], o) for o in layers]
+    steps = [_LAYERS[type(o)](o) for o in layers]
     return partial(_network_gradient, list(zip(tables, grads)), flat, steps)
 
 EmbeddingNN.mse_gradient.of = TabularModel.forward
