@@ -5,7 +5,7 @@ __all__ = []
 
 # %% ../nbs/backprop.ipynb #206296ee
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 import torch
 from fastcore.basics import patch
@@ -119,6 +119,9 @@ def _errors(score, y_range, y):
     return err, torch.ops.aten.sigmoid_backward.default(err, s), hi - lo
 
 # %% ../nbs/backprop.ipynb #6775d312
+@cache
+def _share(n, dtype): return torch.tensor(1 / n, dtype=dtype)
+
 def _dot_gradient(no_record, ps, tables, grads, flat, y_range, x, y):
     "Mean squared error of a batch; its gradient goes into `grads`, parts of `flat`, and on to `ps`"
     with no_record:
@@ -135,7 +138,7 @@ def _dot_gradient(no_record, ps, tables, grads, flat, y_range, x, y):
         for grad, rows, part in zip(grads, (users, items) * 2, parts):
             grad.index_add_(0, rows, part, alpha=scale)
         for p, grad in ps: p.grad = grad
-        return err.dot(err).mul_(1 / len(x))
+        return err.dot(err).mul_(_share(len(x), err.dtype))
 
 # %% ../nbs/backprop.ipynb #4f32afa0
 def _dot_product_gradient(lookups, y_range):
