@@ -132,7 +132,9 @@ def _dot_gradient(no_record, ps, tables, grads, flat, y_range, x, y):
         y = y.reshape(-1)
         if y.dtype != score.dtype: y = y.to(score.dtype)
         err, g, width = _errors(score, y_range, y)
-        col, scale = g.unsqueeze(1), -2 * width / len(x)
+        scale = -2 * width / len(x)
+        if len(x) > 128: g, scale = g * scale, 1
+        col = g.unsqueeze(1)
         flat.zero_()
         parts = i.mul_(col), u.mul_(col), g, g
         for grad, rows, part in zip(grads, (users, items) * 2, parts):

@@ -42,6 +42,13 @@ def test_gradient_is_autograds(dls, y_range):
         for a, b in zip(fast.model.parameters(), plain.model.parameters()):
             assert (a.grad - b.grad).abs().max() < 1e-6
 
+@pytest.mark.parametrize('n', [1, 2, 128, 129, 5_000])
+def test_gradient_of_any_number_of_rows_is_autograds(dls, n):
+    fast, plain = (learner(dls, cls) for cls in (EmbeddingDotBias, Plain))
+    x, y = dls.train.x[:n].long(), dls.train.y[:n]
+    assert fast._closed_form()(x, y).item() == pytest.approx(plain._autograd(x, y).item(), abs=1e-5)
+    for a, b in zip(fast.model.parameters(), plain.model.parameters()): assert (a.grad - b.grad).abs().max() < 1e-6
+
 @pytest.mark.parametrize('dtype', [torch.float64, torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize('y_range', [(0.5, 5.5), None])
 def test_gradient_of_other_types(dls, y_range, dtype):
