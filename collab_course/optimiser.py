@@ -137,7 +137,7 @@ def _reaches_engine():
 
 # %% ../nbs/optimiser.ipynb #77d7a605
 def backward(loss:torch.Tensor):
-    "`loss.backward()`, less the Python around autograd's engine"
+    "`loss.backward()`, errors and all, less the Python around autograd's engine"
     if type(loss) is torch.Tensor and loss.numel() == 1 and _reaches_engine(): _run_engine(loss)
     else: loss.backward()
 
