@@ -3,12 +3,12 @@
 # %% auto #0
 __all__ = ['crosstab', 'plot_crosstab', 'crosstab_params', 'crosstab_predict', 'crosstab_to_excel']
 
-# %% ../nbs/02_crosstab.ipynb #a88fd52a
+# %% ../nbs/02_crosstab.ipynb #c08c9004
 from pathlib import Path
 
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 
-from .checks import check_columns, check_counts
+from .validation import check_columns, check_counts
 from .spreadsheet import model_to_excel
 
 # %% ../nbs/02_crosstab.ipynb #2a0dd180
