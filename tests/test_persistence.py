@@ -174,6 +174,26 @@ def test_arguments_of_load_learner(learn, tmp_path):
     assert two.wd == 0.7 and two.lr == learn.lr and len(two.validate()) == 2
     with pytest.raises(TypeError, match='speed'): load_learner(file, speed=2)
 
+# Files that earlier versions wrote
+
+DATA = Path(__file__).parent/'data'
+
+@pytest.mark.parametrize('name', ['learner', 'network'])
+def test_learner_of_format_1_predicts_what_it_predicted(name):
+    then, learn = json.loads((DATA/'format1.json').read_text()), load_learner(DATA/f'format1_{name}.zip')
+    test_close(learn.predict(pd.DataFrame(then['rows'], columns=['user', 'item'])), then[name], eps=1e-5)
+
+def test_weights_of_format_1_train_on_as_they_did():
+    "With the state of the optimiser, whose class was called FusedAdamW then"
+    then, learn = json.loads((DATA/'format1.json').read_text()), load_learner(DATA/'format1_learner.zip')
+    with torch.no_grad():
+        for p in learn.model.parameters(): p.zero_()
+    learn.load(DATA/'format1_weights.zip')
+    test_close(learn.predict(pd.DataFrame(then['rows'], columns=['user', 'item'])), then['learner'], eps=1e-5)
+    set_seed(5)
+    with learn.no_logging(): learn.fit(1, 0.05)
+    test_close(learn.recorder.losses, then['losses_after'], eps=1e-4)
+
 # Saving to train on
 
 @pytest.mark.parametrize('opt_func', [Adam, partial(torch.optim.SGD, momentum=0.9), torch.optim.RMSprop], ids=['Adam', 'SGD', 'RMSprop'])
