@@ -49,6 +49,5 @@ from .comparison import *
 from .evaluation import *
 from .ranking import *
 from .files import *
-from .rebuild import *
 from .persistence import *
 from .exercises import *
