@@ -32,6 +32,7 @@ class Module(nn.Module):
     def __new__(cls, *args, **kwargs):
         self = super().__new__(cls)
         nn.Module.__init__(self)
+        self.made_with = args, kwargs
         return self
     def __init__(self): pass
 
