@@ -18,8 +18,8 @@ from .checks import *
 from .download import *
 from .planted import *
 from .data import *
-from .spreadsheet import *
 from .crosstab import *
+from .spreadsheet import *
 from .in_place import *
 from .dataloaders import *
 from .lookup import *
