@@ -34,7 +34,6 @@ from .dot_product import *
 from .bias import *
 from .parameters import *
 from .arguments import *
-from .labels import *
 from .interpretation import *
 from .neural_net import *
 from .backprop import *

@@ -11,38 +11,12 @@ import torch
 from .checks import check_counts
 from .dataloaders import DataLoaders
 
-# %% ../nbs/arguments.ipynb #4c36e9a0
-def _check_as_many(x, others, what, which):
-    "Raise unless `x`, which holds `what`, is as long as `others`"
-    if len(x) != len(others):
-        raise ValueError(f'{len(x):,} {what} where {len(others):,} are needed, '
-                         f'one for each {which}')
-
-def _check_rows(x, classes, what):
-    "Raise unless `x` has a row for each of `classes`"
-    _check_as_many(x, classes, what, "item and one for '#na#'")
-
 # %% ../nbs/arguments.ipynb #04dd72bf
 def _row(classes, val, what, way_out=''):
     "The row of `val`, which is a `what`. Raises where it has none."
     if row := classes.o2i.get(val, 0): return row
     close = classes.close(val) or 'nothing'
     raise ValueError(f'no {what} {val!r}. Close to it: {close}.{way_out}')
-
-# %% ../nbs/arguments.ipynb #bd23561e
-def _check_labels(labels, factors):
-    "Raise unless there is a label for each row of `factors`"
-    _check_as_many(labels, factors, 'labels', "row of factors, '' for none")
-
-# %% ../nbs/arguments.ipynb #eb1a3b5b
-def _check_components(x, k):
-    "Raise unless the matrix `x` has `k` principal components"
-    check_counts(k=k)
-    if x.dim() != 2 or k > min(x.shape):
-        raise ValueError(f'k={k}: a matrix of shape {tuple(x.shape)} has no so many '
-                         'principal components')
-    if not x.isfinite().all():
-        raise ValueError(f'{(~x.isfinite()).sum():,} of {x.numel():,} values are no finite number')
 
 # %% ../nbs/arguments.ipynb #fb39dd02
 def _dropouts(ps, layers):

@@ -175,6 +175,11 @@ def close(self:CategoryMap, val:object, n:int=3) -> list:
 def check_known(self:CategoryMap, col:Iterable, code:ArrayLike, name:Hashable, way_out:str=''):
     "Raise `ValueError` where `col`, the column `name`, has a value whose index in `code` is 0"
     check_seen(code, col, name, self.close, way_out)
+@patch
+def row(self:CategoryMap, val:Hashable, what:str, way_out:str='') -> int:
+    "The index of `val`, which is a `what`; raises `ValueError` where it is unknown, and offers what is close"
+    if row := self.o2i.get(val, 0): return row
+    raise ValueError(f"no {what} {val!r}. Close to it: {self.close(val) or 'nothing'}.{way_out}")
 
 # %% ../nbs/03_dataloaders.ipynb #cf48f29d
 @patch
