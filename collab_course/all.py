@@ -43,8 +43,6 @@ from .new_users import *
 from .recommendation import *
 from .splits import *
 from .baselines import *
-from .scoring import *
-from .comparison import *
 from .evaluation import *
 from .ranking import *
 from .files import *
