@@ -63,7 +63,7 @@ CONTENTS = """```{toctree}
 :caption: Behind the lessons
 download
 planted
-spreadsheet
+library/spreadsheet
 checks
 in_place
 seeds
@@ -71,13 +71,12 @@ optimiser
 progress
 learner_base
 arguments
-labels
+library/interpretation
 backprop
 taste
-splits
-baselines
-scoring
-comparison
+library/splits
+library/baselines
+library/evaluation
 files
 rebuild
 cli
