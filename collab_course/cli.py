@@ -21,7 +21,7 @@ if TYPE_CHECKING: import pandas as pd
 def _ratings(args):
     "The table of ratings that `args` ask for"
     from collab_course.data import load_ratings
-    from collab_course.checks import table_from_csv
+    from collab_course.dataloaders import table_from_csv
     return table_from_csv(args.csv, args.sep.replace('\\t', '\t')) if args.csv else load_ratings()
 
 # %% ../nbs/library/cli.ipynb #18884d01

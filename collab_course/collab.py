@@ -65,9 +65,10 @@ class EmbeddingDotBias(Module):
         self.classes[name].check_known(arr, code, name)
         return code.long()
 
-# %% ../nbs/library/collab.ipynb #e9279c1f
+# %% ../nbs/library/collab.ipynb #c191a29c
 from functools import cache
 from numbers import Real
+from typing import Any
 
 import torch
 from fastcore.meta import delegates
@@ -109,19 +110,19 @@ class FactorTables:
         other = self.sides(is_item)[1]
         return self.stars(rows[:, :-1] @ other[:, :-1].t() + rows[:, -1:] + other[:, -1])
 
-# %% ../nbs/library/collab.ipynb #344d5b5e
+# %% ../nbs/library/collab.ipynb #e42a27c3
 @torch.no_grad()
 def score_all(
     model:Learner|nn.Module, # A `Learner` or module
     users:Tensor, # Indices of users
     n_items:int, # Items, counting `#na#`
 ) -> Tensor: # len(users) x n_items
-    "The prediction for every item"
-    net = (model.model if isinstance(model, Learner) else model).eval()
+    "The prediction for every item: from factors, by the model's own `score_all`, or pair by pair"
+    net:Any = (model.model if isinstance(model, Learner) else model).eval()
     if has_factors(net):
         tables = FactorTables(net, users.device)
         return tables.predict(tables.users[users])
-    if hasattr(net, 'score_all'): return net.score_all(users)
+    if hasattr(net, 'score_all'): return net.score_all(users, n_items)
     pairs = torch.cartesian_prod(users, torch.arange(n_items, device=users.device))
     return torch.cat([net(x).flatten() for x in pairs.split(2**16)]).view(len(users), n_items)
 

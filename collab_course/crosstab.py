@@ -8,7 +8,7 @@ __all__ = ['crosstab', 'crosstab_params', 'crosstab_predict', 'plot_crosstab']
 # %% ../nbs/02_crosstab.ipynb #a88fd52a
 import pandas as pd, torch
 
-from .checks import check_columns, check_counts
+from .validation import check_columns, check_counts
 
 # %% ../nbs/02_crosstab.ipynb #2a0dd180
 def crosstab(

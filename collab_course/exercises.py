@@ -16,21 +16,18 @@ from torch import nn
 
 # %% ../nbs/library/exercises.ipynb #c0117a5e
 from .baselines import Biases, GlobalMean
-from .bias import DotProductBias
 from .collab import collab_learner, EmbeddingDotBias
 from .crosstab import crosstab
 from .data import load_ratings, make_ratings, planted_factors
-from .dataloaders import CollabDataLoaders
-from .dot_product import DotProduct
+from .dataloaders import CollabDataLoaders, History
 from .evaluation import list_metrics
 from .layers import Embedding, sigmoid_range
-from .learner import Adam, Callback, CancelFitException, Learner, set_seed
-from .neural_net import emb_sz_rule
-from .parameters import DotProductParams
-from .persistence import pack
+from .callbacks import Callback, CancelFitException
+from .learner import Learner, one_cycle, set_seed
+from .models import DotProduct, DotProductBias, DotProductParams, emb_sz_rule
+from .optimiser import Adam
+from .files import pack
 from .ranking import bpr_loss
-from .recommendation import History
-from .schedule import one_cycle
 
 # %% ../nbs/library/exercises.ipynb #ff1906e7
 _CHECKS:dict = {}

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable
 import pandas as pd, torch
 from torch import nn
 
-from .checks import check_columns, check_counts
+from .validation import check_columns, check_counts
 from .dataloaders import CategoryMap
 
 # %% ../nbs/11_interpretation.ipynb #3d2d8149

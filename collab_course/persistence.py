@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Checkpoint', 'load_learner']
 
-# %% ../nbs/library/persistence.ipynb #b65403d0
+# %% ../nbs/library/persistence.ipynb #16565a33
 import hashlib, inspect, json
 from contextlib import suppress
 from pathlib import Path
@@ -15,16 +15,12 @@ from fastcore.basics import patch
 from fastcore.meta import delegates
 from torch import nn
 
-from .bias import DotProductBias
-from .collab import EmbeddingDotBias
+from .callbacks import Callback
+from .collab import CollabLearner, EmbeddingDotBias, has_factors
 from .dataloaders import CategoryMap, CollabDataLoaders, RatingDataLoader
-from .dot_product import DotProduct
 from .files import pack, reading, unpack, write_whole
-from .learner import Callback, Learner
-from .neural_net import CollabNN, EmbeddingNN
-from .parameters import DotProductParams
-from .recommendation import History # gives data loaders their `history`
-from .seeds import random_state
+from .learner import Learner, random_state
+from .models import CollabNN, DotProduct, DotProductBias, DotProductParams, EmbeddingNN
 
 # %% ../nbs/library/persistence.ipynb #8efa7e90
 _MODELS = {o.__name__: o for o in (DotProduct, DotProductBias, DotProductParams, EmbeddingDotBias,
@@ -190,7 +186,7 @@ def export(self:Learner,
     meta = {'kind': 'learner', 'model': model, 'learner': learner, **meta}
     return write_whole(path, pack(meta, _headed('model/', self.model.state_dict()) | tensors))
 
-# %% ../nbs/library/persistence.ipynb #2bb06887
+# %% ../nbs/library/persistence.ipynb #8cc7a123
 @delegates(Learner.__init__)
 def load_learner(
     path:str|Path, # A file that `Learner.export` wrote
@@ -220,6 +216,6 @@ def load_learner(
         if isinstance(model, EmbeddingDotBias):
             model.classes, (model.user, model.item) = dls.classes, dls.classes
         hypers = {k: meta['learner'][k] for k in ('lr', 'wd', 'moms')}
-    learn = Learner(dls, model, **hypers | kwargs)
+    learn = (CollabLearner if has_factors(model) else Learner)(dls, model, **hypers | kwargs)
     learn.model.eval()
     return learn

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 
-from .checks import check_counts
+from .validation import check_counts
 from .crosstab import crosstab_params
 from .files import check_place, write_whole
 

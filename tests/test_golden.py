@@ -39,7 +39,9 @@ def test_the_command_line_answers_as_before(then, tmp_path):
     for command, (code, out) in now.items():
         before = then['command line'][command]
         assert code == before[0]
-        same(json.loads(out), json.loads(before[1]), TRAINED, command)
+        answer, then_said = json.loads(out), json.loads(before[1])
+        if isinstance(answer, dict): answer.pop('next', None) # `train` now also says what to do next
+        same(answer, then_said, TRAINED, command)
 
 def test_a_learner_goes_on_from_weights_of_format_1(then):
     "The optimiser's state and the random numbers are in the file: the second epoch of a training is that of the record"
