@@ -24,16 +24,21 @@ class RidgeFit:
     ):
         own, other = (o.double() for o in tables.sides(is_item))
         mean, cov = own[1:].mean(dim=0), torch.cov(own[1:].t(), correction=0)
-        q = torch.cat([other[:, :-1], torch.ones(len(other), 1)], dim=1)
-        self.base = tables.stars(q @ mean + other[:, -1]) # what the average user is predicted to give
-        self.J, self.rated = q * tables.slope(self.base)[:, None], rated
-        J = self.J[rated]
+        self.tables, self.rated = tables, rated
+        self.q = torch.cat([other[:, :-1], torch.ones(len(other), 1)], dim=1)
+        self.score = self.q @ mean + other[:, -1]
+        self.base = tables.stars(self.score) # what the average user is predicted to give
+        self.slope = tables.slope(self.base)
+        J = (self.q * self.slope[:, None])[rated]
         gain = torch.linalg.solve(cov @ (J.t() @ J) + noise**2 * torch.eye(len(cov)), cov) @ J.t()
         self.steps = gain * (ratings - self.base[rated])
         self.theta = (mean + self.steps.sum(dim=1)).float()
-    def shares(self, idx:list|torch.Tensor) -> torch.Tensor:
-        "Stars by which each rating moves items `idx`: a row an item, a column a rating"
-        return self.J[idx] @ self.steps
+    def shares(self, idx:list|torch.Tensor) -> torch.Tensor: # A row an item, a column a rating
+        "Stars by which each rating moves items `idx`; a row adds up from `base` to the prediction"
+        moves = self.q[idx] @ self.steps # of the score
+        total, base = moves.sum(dim=1), self.base[idx]
+        rise = (self.tables.stars(self.score[idx] + total) - base) / total
+        return moves * torch.where(total.abs() < 1e-6, self.slope[idx], rise)[:, None]
 
 # %% ../nbs/library/recommendation.ipynb #d9c6b955
 import warnings
@@ -128,14 +133,18 @@ def explain(
     user:object, # A known user, new ratings as for `fold_in`, or a `Profile`
     item:object, # The item to explain
 ) -> pd.DataFrame: # A row a rating: item, rating, the average user's prediction, the share in stars
-    "By how many stars each of the user's ratings moves the prediction of `item`; by `RidgeFit`"
+    """By how many stars each of the user's ratings moves the prediction of `item`, by `RidgeFit`. The
+    last row, `training`, holds what a trained row adds to that; it is 0 for a newcomer. All shares
+    add up to the prediction less the average user's."""
     tables, classes = FactorTables(learn.model), learn.dls.classes[learn.dls.item_name]
-    profile = _profile(learn, tables, user)
+    profile, idx = _profile(learn, tables, user), classes.row(item, 'item')
     fit = RidgeFit(tables, profile.rated, profile.ratings, profile.noise)
-    table = pd.DataFrame({learn.dls.item_name: classes[profile.rated], 'rating': profile.ratings,
-                          'average': fit.base[profile.rated].numpy(),
-                          'share': fit.shares([classes.row(item, 'item')])[0].numpy()})
-    return table.sort_values('share', ascending=False, ignore_index=True)
+    shares, order = fit.shares([idx])[0].sort(descending=True, stable=True)
+    rated, match = profile.rated[order], tables.predict(profile.row)[0, idx] - fit.base[idx]
+    return pd.DataFrame({learn.dls.item_name: [*classes[rated], 'training'],
+                         'rating': [*profile.ratings[order].tolist(), np.nan],
+                         'average': [*fit.base[rated].tolist(), np.nan],
+                         'share': [*shares.tolist(), (match - shares.sum()).item()]})
 
 # %% ../nbs/library/recommendation.ipynb #6ad95806
 def _unlisted(history, min_ratings):
@@ -154,15 +163,19 @@ def _ranked(dls, best, **cols):
     return pd.DataFrame(table, index=pd.RangeIndex(1, len(best) + 1, name='rank'))
 
 def _parts(learn, tables, profile, best, preds, n=3):
-    "Of the predictions `preds` of items `best`: bias, match and, as text, the `n` ratings that add most"
-    bias = tables.stars(profile.bias + tables.items[best, -1])
+    "Of the predictions `preds` of items `best`: the average user's, the match and, as text, its `n` best reasons"
     fit = RidgeFit(tables, profile.rated, profile.ratings, profile.noise)
+    average = fit.base[best].float()
+    match, because = preds - average, []
     rated, place = profile.rated.unique(return_inverse=True) # an item rated twice has one share
     shares = torch.zeros(len(best), len(rated)).double().index_add(1, place, fit.shares(best))
     top, names = shares.topk(min(n, len(rated))), learn.dls.classes[learn.dls.item_name][rated]
-    because = ['; '.join(f'{names[j]} {s:+.2f}' for s, j in zip(*row) if s > 0)
-               for row in zip(top.values.tolist(), top.indices.tolist())]
-    return dict(bias=bias.numpy(), match=(preds - bias).numpy(), because=because)
+    for whole, *row in zip(match.tolist(), top.values.tolist(), top.indices.tolist()):
+        reasons = [(names[j], s) for s, j in zip(*row) if s > 0]
+        rest = whole - sum(s for _, s in reasons)
+        if reasons and abs(rest) >= 0.005: reasons.append(('all else', rest))
+        because.append('; '.join(f'{name} {s:+.2f}' for name, s in reasons))
+    return dict(average=average.numpy(), match=match.numpy(), because=because)
 
 def recommend(
     learn:Learner, # A learner, trained to predict ratings
@@ -170,8 +183,9 @@ def recommend(
     n:int=10, # How many items
     exclude_seen:bool=True, # Leave out what the user rated?
     min_ratings:int=5, # Leave out items with fewer ratings than this
-) -> pd.DataFrame: # By rank: item, prediction, mean, ratings; of factors also bias, match, because
-    "The items with the highest predictions, in parts: without a match, by the match, and why"
+) -> pd.DataFrame: # By rank: item, prediction, mean, ratings; of factors also average, match, because
+    """The items with the highest predictions; `mean` is that of an item's ratings. With factors, a
+    prediction is the sum of what the average user is predicted to give and of the user's match."""
     check_counts(n=n)
     dls, profile = learn.dls, None
     if has_factors(learn.model) or isinstance(user, (dict, pd.DataFrame, Profile)):

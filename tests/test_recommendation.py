@@ -4,7 +4,6 @@ import warnings
 import pytest
 
 from collab_course.all import *
-from collab_course.recommendation import _sides
 
 @pytest.fixture(scope='module')
 def planted():
@@ -37,7 +36,7 @@ def rated(dls, user):
 
 def numpy_ridge(learn, items, stars, noise):
     "A newcomer's row by the textbook: prior precision, identity slopes"
-    users, others = (o.double().numpy() for o in _sides(learn))
+    users, others = (o.double().numpy() for o in FactorTables(learn.model).sides())
     mean, precision = users[1:].mean(0), np.linalg.inv(np.cov(users[1:].T, ddof=0))
     q = np.c_[others[items, :-1], np.ones(len(items))]
     return mean + np.linalg.solve(q.T @ q / noise**2 + precision, q.T @ (stars - q @ mean - others[items, -1]) / noise**2)
@@ -54,10 +53,9 @@ def test_the_list_comes_from_the_users_own_row(planted, user):
 
 def test_parts_of_a_known_prediction(planted):
     learn, stars = planted
-    p, row = planted_factors(40, 60, seed=1), recommend(planted[0], 17, n=1).iloc[0]
-    bias = 3.5 + p.user_bias[16] + p.item_bias[row['item'] - 1]
-    assert row['bias'] == pytest.approx(bias, abs=1e-4)
-    assert row['match'] == pytest.approx(stars[16, row['item'] - 1] - bias, abs=1e-4)
+    row, average = recommend(learn, 17, n=1).iloc[0], stars.mean(axis=0) # without a range, the average user's predictions are the users' mean
+    assert row['average'] == pytest.approx(average[row['item'] - 1], abs=1e-4)
+    assert row['match'] == pytest.approx(stars[16, row['item'] - 1] - average[row['item'] - 1], abs=1e-4)
     ratings = pd.concat([learn.dls.decode(dl.x, dl.y) for dl in learn.dls]).groupby('item').rating
     assert (row['mean'], row['ratings']) == pytest.approx((ratings.mean()[row['item']], ratings.size()[row['item']]))
 
@@ -110,22 +108,22 @@ def test_history(dls):
 def test_fold_in_is_ridge_regression(planted, k, noise):
     learn, _ = planted
     items, stars = np.arange(1, k + 1), np.linspace(1, 5, k)
-    taste = fold_in(learn, dict(zip(items.tolist(), stars.tolist())), noise=noise)
-    assert [*taste.weight.tolist(), taste.bias.item()] == pytest.approx(numpy_ridge(learn, items, stars, noise).tolist(), abs=1e-4)
+    profile = fold_in(learn, dict(zip(items.tolist(), stars.tolist())), noise=noise)
+    assert [*profile.weight.tolist(), profile.bias.item()] == pytest.approx(numpy_ridge(learn, items, stars, noise).tolist(), abs=1e-4)
 
 def test_fold_in_finds_a_planted_user(planted):
     learn, stars = planted
     new = tensor([1., -1., 0.5, 0., 1.2])
     items = learn.model.i_weight.weight.detach()[1:], learn.model.i_bias.weight.detach()[1:, 0]
     truth = items[0] @ new + 3.6 + items[1]
-    taste = fold_in(learn, dict(zip(range(1, 61), truth.tolist())), noise=0.01)
-    assert torch.allclose(taste.preds(learn)[1:], truth, atol=0.02)
+    profile = fold_in(learn, dict(zip(range(1, 61), truth.tolist())), noise=0.01)
+    assert torch.allclose(profile.preds(learn)[1:], truth, atol=0.02)
 
 def test_a_new_item_is_the_same_from_the_other_side(planted):
     learn, stars = planted
-    taste = fold_in(learn, dict(zip(range(1, 41), stars[:, 8].tolist())), noise=0.01, is_item=True)
-    assert taste.preds(learn)[1:].tolist() == pytest.approx(stars[:, 8].tolist(), abs=0.02)
-    with pytest.raises(TypeError, match='of an item'): recommend(learn, taste)
+    profile = fold_in(learn, dict(zip(range(1, 41), stars[:, 8].tolist())), noise=0.01, is_item=True)
+    assert profile.preds(learn)[1:].tolist() == pytest.approx(stars[:, 8].tolist(), abs=0.02)
+    with pytest.raises(TypeError, match='of an item'): recommend(learn, profile)
 
 def test_all_ratings_of_a_known_user_lead_near_the_trained_row(learn):
     gaps = []
@@ -137,10 +135,10 @@ def test_all_ratings_of_a_known_user_lead_near_the_trained_row(learn):
     assert np.mean(gaps) < 0.35
 
 def test_no_ratings_give_the_average_user(learn):
-    average = _sides(learn)[0][1:].mean(0)
+    average = FactorTables(learn.model).users[1:].mean(0)
     for nothing in ({}, pd.DataFrame(), pd.DataFrame({'title': [], 'rating': []})):
-        taste = fold_in(learn, nothing)
-        assert torch.allclose(torch.cat([taste.weight, taste.bias[None]]), average, atol=1e-6)
+        profile = fold_in(learn, nothing)
+        assert torch.allclose(torch.cat([profile.weight, profile.bias[None]]), average, atol=1e-6)
     top = recommend(learn, {})
     assert len(top) == 10 and set(top.because) == {''}
 
@@ -152,8 +150,8 @@ def test_a_table_and_a_dict_are_the_same(learn):
 
 def test_unknown_titles_are_named_and_left_out(learn):
     with pytest.warns(UserWarning, match=r"2 of 3 ratings are left out, as their title was not seen in training: 'Alian \(1979\)', close to it: \['Alien \(1979\)'.*'#na#'"):
-        taste = fold_in(learn, {'Alien (1979)': 5, 'Alian (1979)': 5, '#na#': 1})
-    assert torch.equal(taste.weight, fold_in(learn, {'Alien (1979)': 5}).weight)
+        profile = fold_in(learn, {'Alien (1979)': 5, 'Alian (1979)': 5, '#na#': 1})
+    assert torch.equal(profile.weight, fold_in(learn, {'Alien (1979)': 5}).weight)
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         fold_in(learn, {'Alien (1979)': 5})
@@ -191,16 +189,29 @@ def test_a_subclass_with_a_forward_of_its_own_is_asked_by_pairs(planted):
     got = recommend(Learner(planted[0].dls, model), 3, n=60, exclude_seen=False, min_ratings=0)
     assert got.item.tolist() == (np.argsort(planted[1][2]) + 1).tolist()
 
-def test_shares_add_up_to_the_prediction(planted):
-    learn, _ = planted
-    stars = rated(learn.dls, 5)
-    why, taste = explain(learn, 5, 9), fold_in(learn, stars)
-    assert sorted(why.item) == sorted(stars.item)
-    assert why.share.is_monotonic_decreasing
-    assert fold_in(learn, {}).preds(learn)[9].item() + why.share.sum() == pytest.approx(taste.preds(learn)[9].item(), abs=1e-4)
-    row = recommend(learn, 5, n=1).iloc[0]
-    best = explain(learn, 5, row['item']).iloc[0]
-    assert row['because'].startswith(f"{best['item']:.0f} {best['share']:+.2f}")
+def test_shares_add_up_to_the_prediction(planted, learn):
+    for o, user in ((planted[0], 5), (learn, 196)):
+        stars, item = rated(o.dls, user), o.dls.item_name
+        average = recommend(o, {}, n=5_000, min_ratings=0).set_index(item).prediction
+        for newcomer in (False, True):
+            who = stars if newcomer else user
+            for _, row in recommend(o, who, n=5).iterrows():
+                why = explain(o, who, row[item])
+                assert sorted(why[item][:-1]) == sorted(stars[item]) and why[item].iloc[-1] == 'training'
+                assert why.share[:-1].is_monotonic_decreasing
+                assert average[row[item]] == pytest.approx(row['average'], abs=1e-4)
+                assert row['average'] + why.share.sum() == pytest.approx(row['prediction'], abs=1e-4)
+                if newcomer: assert why.share.iloc[-1] == pytest.approx(0, abs=1e-4)
+                reasons = row['because'].split('; ')
+                assert reasons[0] == f"{why[item][0]} {why.share[0]:+.2f}"
+                assert sum(float(reason.rsplit(' ', 1)[1]) for reason in reasons) == pytest.approx(row['match'], abs=0.025)
+
+def test_shares_of_ratings_that_cancel(planted):
+    "Two opposite ratings of one item move nothing, and their shares are as large as that of either, not NaN"
+    tables = FactorTables(planted[0].model)
+    base = RidgeFit(tables, tensor([3]), tensor([3.])).base[3].item()
+    shares = RidgeFit(tables, tensor([3, 3]), tensor([base + 1, base - 1], dtype=torch.float64)).shares([3])[0]
+    assert shares[0] > 0.1 and shares.sum().item() == pytest.approx(0, abs=1e-9)
 
 def test_a_title_rated_twice_is_one_reason(learn):
     twice = pd.DataFrame({'title': ['Alien (1979)'] * 2 + ['Fargo (1996)'], 'rating': [5., 5., 5.]})
@@ -208,7 +219,7 @@ def test_a_title_rated_twice_is_one_reason(learn):
     assert recommend(learn, twice).because.str.contains('Alien').any()
 
 def test_similar_items(learn):
-    factors, titles = _sides(learn)[1][:, :-1], learn.dls.classes['title']
+    factors, titles = FactorTables(learn.model).items[:, :-1], learn.dls.classes['title']
     own = factors[titles.o2i['Alien (1979)']]
     score = {'cosine': F.cosine_similarity(factors, own[None]), 'euclidean': -(factors - own).norm(dim=1), 'dot': factors @ own}
     allowed = (learn.dls.history.count >= 20) & (torch.arange(len(titles)) != titles.o2i['Alien (1979)'])
