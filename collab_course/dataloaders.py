@@ -113,7 +113,7 @@ class History:
         own = slice(self.start[row], self.start[row + 1])
         return self.items[own].long(), self.ratings[own]
 
-# %% ../nbs/library/dataloaders.ipynb #e17c4fad
+# %% ../nbs/library/dataloaders.ipynb #836ee098
 class DataLoaders:
     "A training and a validation loader, and the way back from indices to users and items."
     def __init__(self,
@@ -126,6 +126,7 @@ class DataLoaders:
         self.user_name, self.item_name = classes
     def __getitem__(self, i): return (self.train, self.valid)[i]
     def __len__(self): return 2
+    def __iter__(self): return iter((self.train, self.valid))
     @property
     def bs(self) -> int: return self.train.bs
     @property

@@ -60,10 +60,11 @@ def valley(lrs:Sequence|np.ndarray, losses:Sequence|np.ndarray) -> float:
     end = length.argmax()
     return float(lrs[end - length[end] // 2])
 
-# %% ../nbs/library/learner.ipynb #d4731652
+# %% ../nbs/library/learner.ipynb #213c5015
 import copy, math, random
 from contextlib import AbstractContextManager, contextmanager
 from numbers import Real
+from typing import Any
 
 import pandas as pd
 from fastcore.foundation import L
@@ -127,7 +128,7 @@ def _switched(o, **attrs):
     try: yield o
     finally: vars(o).update(old)
 
-# %% ../nbs/library/learner.ipynb #e09745b1
+# %% ../nbs/library/learner.ipynb #7e7ed587
 class Learner:
     "A model, the batches to train it on, and the training loop."
     def __init__(self,
@@ -142,7 +143,8 @@ class Learner:
         moms:Sequence=(0.95, 0.85, 0.95), # Momentum at the start, turn and end of one cycle
     ):
         self.dls, self.model, self.loss_func = dls, model.to(dls.device), loss_func or MSELossFlat()
-        self.opt_func, self.opt, self.lr, self.wd, self.moms = opt_func, None, lr, wd, moms
+        self.opt_func, self.lr, self.wd, self.moms = opt_func, lr, wd, moms
+        self.opt:Any = None # made when training starts
         self.metrics, self.recorder, self.bar, self.log = L(metrics), Recorder(), True, True
         self.cbs, self.saved_random = L(self.recorder, ProgressCallback(), *L(cbs)), None
 
