@@ -5,8 +5,7 @@ from pathlib import Path
 import nbformat
 from nbconvert import MarkdownExporter
 
-ROOT = Path(__file__).resolve().parent.parent
-NBS, README, IMAGES = ROOT/'nbs', ROOT/'README.md', ROOT/'nbs'/'images'
+from pages import NBS, ROOT
 
 def shown(cell):
     "Does a reader see this cell?"
@@ -25,15 +24,16 @@ def readme():
             cell.source = re.sub(r'^#\|.*\n?', '', cell.source, flags=re.M).strip() if shown(cell) else ''
     text, resources = MarkdownExporter().from_notebook_node(nb, {'unique_key': 'index', 'output_files_dir': 'nbs/images'})
     text = re.sub(r'```python\s*```\n*', '', text)
-    text = re.sub(r'\]\((\w+\.(?:ipynb|md)|images/)', r'](nbs/\1', text)
+    text = re.sub(r'\]\(((?:library/)?\w+\.(?:ipynb|md)|images/)', r'](nbs/\1', text)
     text = re.sub(r'<style scoped>.*?</style>\n', '', text, flags=re.S)
     alts = iter(alts)
     text = re.sub(r'!\[png\]', lambda m: f'![{next(alts)}]', text)
     text = re.sub(r'^[ \t]+$', '', text, flags=re.M)
     return re.sub(r'\n{3,}', '\n\n', text).strip() + '\n', {Path(k).name: v for k, v in resources['outputs'].items()}
 
-if __name__ == '__main__':
+def write_readme():
     text, images = readme()
-    README.write_text(text, encoding='utf-8')
-    IMAGES.mkdir(exist_ok=True)
-    for name, data in images.items(): (IMAGES/name).write_bytes(data)
+    (ROOT/'README.md').write_text(text, encoding='utf-8')
+    for name, data in images.items(): (NBS/'images'/name).write_bytes(data)
+
+if __name__ == '__main__': write_readme()
