@@ -67,7 +67,7 @@ def test_no_import_circle():
 
 def test_no_private_name_crosses_modules():
     found = {k: o for k, tree in MODULES.items() if (o := sorted(private(tree)))}
-    assert not found, found
+    assert not found, str(found)
     assert len(list(private(ast.parse('from .files import _part\nfrom . import files as f, _modidx\nf._part, f.pack')))) == 2
 
 def exports(nb): return set(re.findall(r'^#\| *(?:default_exp|exports?) +(\w+)', '\n'.join(o.source for o in nb.cells), re.M))
@@ -75,12 +75,12 @@ def exports(nb): return set(re.findall(r'^#\| *(?:default_exp|exports?) +(\w+)',
 def test_no_notebook_imports_a_private_name():
     "But for those of a module that it writes, too"
     found = {k.stem: o for k, nb in STORED.items() if (o := sorted(o for o in private(code(nb)) if o.split('.')[0] not in exports(nb)))}
-    assert not found, found
+    assert not found, str(found)
 
 def test_patch_adds_to_learner_and_pca_to_tensor_alone():
     found = {(module, *o) for module, tree in MODULES.items() for o in patches(tree)}
     wrong = [o for o in sorted(found) if o[1:] != ('Tensor', 'pca') and (o[1] != 'Learner' or o[0] not in ('learner', 'persistence'))]
-    assert found and not wrong, wrong
+    assert found and not wrong, str(wrong)
     assert list(patches(ast.parse('@patch\ndef f(self:Tensor): pass'))) == [('Tensor', 'f')]
 
 def test_a_name_is_defined_in_one_module():
@@ -89,12 +89,12 @@ def test_a_name_is_defined_in_one_module():
         for o in tree.body:
             if isinstance(o, (ast.FunctionDef, ast.ClassDef)) and not any(ast.unparse(d).startswith('patch') for d in o.decorator_list): homes[o.name].add(module)
     twice = {k: v for k, v in homes.items() if len(v) > 1}
-    assert not twice, twice
+    assert not twice, str(twice)
 
 def test_each_module_says_what_it_is_for():
     "nbdev takes it from the line that starts with > below the page's title"
     silent = [k for k, tree in MODULES.items() if not ast.get_docstring(tree)]
-    assert not silent, silent
+    assert not silent, str(silent)
 
 def test_all_passes_names_on_and_does_nothing_else():
     from_ours = [o for o in MODULES['all'].body if isinstance(o, ast.ImportFrom) and o.level]
@@ -139,7 +139,7 @@ def test_a_module_is_begun_by_one_page():
 
 def test_lessons_lie_in_nbs_and_the_rest_in_library():
     astray = [o.stem for o in pages() if o.parent != (NBS if o.name[0].isdigit() or o.stem == 'index' else NBS/'library')]
-    assert not astray, astray
+    assert not astray, str(astray)
 
 @pytest.mark.parametrize('file', pages(), ids=lambda o: o.stem)
 def test_stored_notebook(file):
@@ -205,35 +205,26 @@ def git(*args, at): return subprocess.run(['git', '-c', 'user.name=nobody', '-c'
 
 def retarget(at, user, repo, branch): subprocess.run([sys.executable, '.ci/retarget.py', '--user', user, '--repo', repo, '--branch', branch], cwd=at, check=True)
 
-@pytest.fixture(scope='module')
-def elsewhere(tmp_path_factory):
-    "A copy of the project, under git as it is here, that is at another place on GitHub"
-    at = tmp_path_factory.mktemp('project')
-    for name in git('ls-files', '-co', '--exclude-standard', '-z', at=ROOT).split('\0'):
-        if (ROOT/name).is_file():
-            (at/name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT/name, at/name)
-    git('init', '-q', at=at)
-    git('add', '.', at=at)
-    git('commit', '-q', '-m', 'as it is', at=at)
-    retarget(at, 'some-owner', 'their.course', 'on/trunk')
-    return at
-
 def mentions(at, pattern):
     "Where `pattern` is found in the files of the folder `at`, but for this one"
     texts = {o: o.read_bytes().decode(errors='ignore') for o in at.rglob('*') if o.is_file() and not {'.git', '__pycache__'} & {*o.parts} and o.name != Path(__file__).name}
     return [f'{o.relative_to(at)}: {text[max(0, hit.start() - 60):hit.end() + 20]}' for o, text in texts.items() for hit in re.finditer(pattern, text)]
 
 @pytest.mark.slow
-def test_retargeting_leaves_nothing_behind(elsewhere):
-    "Then on to a third place: what names the second by owner, repository or branch alone would show, too"
+def test_retargeting_leaves_nothing_behind(tmp_path):
+    "To a second place; to a third, where what names the second by owner, repository or branch alone would show, too; and back"
+    for name in git('ls-files', '-co', '--exclude-standard', '-z', at=ROOT).split('\0'):
+        if (ROOT/name).is_file():
+            (tmp_path/name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT/name, tmp_path/name)
+    for args in (('init', '-q'), ('add', '.'), ('commit', '-q', '-m', 'as it is')): git(*args, at=tmp_path)
     user, repo, branch = target()
-    assert not mentions(elsewhere, rf'(?<![\w.-]){user}/{repo}|{user}\.github\.io|{user}@|cd {repo}|branches: \[{branch}\]|some-owner/their\.course[^\s")]*[/=@]{branch}\b')
-    assert len(mentions(elsewhere, r'some-owner/their\.course')) > 3 * len(lessons())
-    retarget(elsewhere, 'third', 'fork', 'main')
-    assert not mentions(elsewhere, r'some-owner|their\.course|on/trunk')
-
-@pytest.mark.slow
-def test_retargeting_back_gives_every_byte(elsewhere):
-    retarget(elsewhere, *target())
-    assert git('status', '--porcelain', at=elsewhere) == ''
+    retarget(tmp_path, 'some-owner', 'their.course', 'on/trunk')
+    left = mentions(tmp_path, rf'(?<![\w.-]){user}/{repo}|{user}\.github\.io|{user}@|cd {repo}|branches: \[{branch}\]|some-owner/their\.course[^\s")]*[/=@]{branch}\b')
+    assert not left, str(left)
+    assert len(mentions(tmp_path, r'some-owner/their\.course')) > 3 * len(lessons())
+    retarget(tmp_path, 'third', 'fork', 'main')
+    left = mentions(tmp_path, r'some-owner|their\.course|on/trunk')
+    assert not left, str(left)
+    retarget(tmp_path, user, repo, branch)
+    assert git('status', '--porcelain', at=tmp_path) == ''
