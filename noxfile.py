@@ -3,6 +3,8 @@
     nox -l                                     lists what there is
     nox -s 'tests-3.12(newest)' -- -m 'not slow'     one of them; what follows -- goes to pytest
     TORCH=2.13.0 nox                           with this PyTorch, whatever settings.ini says
+
+A Python that is not on the path is skipped; with pyenv, PYENV_VERSION=3.10.13:3.12.1 puts some there.
 """
 import os
 from configparser import ConfigParser
@@ -27,7 +29,7 @@ def install(session, versions, *tools):
     if torch := os.environ.get('TORCH'): needs = [f'torch=={torch}' if o.startswith('torch') else o for o in needs]
     old = ['numpy<2', 'pyarrow==14.0.2'] if versions == 'lowest' else ['pyarrow'] # what goes with pandas of that age
     index = os.environ.get('TORCH_INDEX', 'https://download.pytorch.org/whl/cpu')
-    session.install('--extra-index-url', index, *needs, *old, *tools)
+    session.install('--retries', '1', '--extra-index-url', index, *needs, *old, *tools)
     session.run('python', '-m', 'pip', 'list', silent=False)
 
 @nox.session(python=PYTHONS)
