@@ -24,7 +24,7 @@ def readme():
             cell.source = re.sub(r'^#\|.*\n?', '', cell.source, flags=re.M).strip() if shown(cell) else ''
     text, resources = MarkdownExporter().from_notebook_node(nb, {'unique_key': 'index', 'output_files_dir': 'nbs/images'})
     text = re.sub(r'```python\s*```\n*', '', text)
-    text = re.sub(r'\]\(((?:library/)?\w+\.(?:ipynb|md)|images/)', r'](nbs/\1', text)
+    text = re.sub(r'\]\(([\w/]+\.(?:ipynb|md)|images/)', r'](nbs/\1', text)
     text = re.sub(r'<style scoped>.*?</style>\n', '', text, flags=re.S)
     alts = iter(alts)
     text = re.sub(r'!\[png\]', lambda m: f'![{next(alts)}]', text)

@@ -1,5 +1,6 @@
 """The command `collab_course`, as a shell sees it."""
-import argparse, json, os, shlex, subprocess, sys
+import argparse, inspect, json, os, re, shlex, signal, subprocess, sys
+from importlib import metadata
 
 import pytest
 
@@ -31,9 +32,10 @@ def folder(tmp_path_factory):
     return tmp
 
 def failed(res, *parts):
-    "Does the result say in one line, without traceback, that it failed?"
+    "Does the result say in one line that it failed, with nothing in it that only a Python programmer understands?"
     code, out, err = res
-    assert code == 1 and out == '' and err.count('\n') == 1 and err.startswith('collab_course: ') and 'Traceback' not in err, res
+    assert code == 1 and out == '' and err.count('\n') == 1 and err.startswith('collab_course: '), res
+    assert not re.search(r'Traceback|Errno|Error:|[a-z]_?=|use_nn|lr_find', err), err
     for o in parts: assert o in err, err
 
 def test_help_shows_an_example_and_imports_no_torch():
@@ -45,11 +47,32 @@ def test_help_shows_an_example_and_imports_no_torch():
     assert done.returncode == 0 and all(o in done.stdout for o in COMMANDS)
     assert shell('--version').stdout == f'collab_course {cli.__version__}\n'
 
-def test_every_example_is_understood():
-    parser = cli.parser()
-    commands = next(o for o in parser._actions if isinstance(o, argparse._SubParsersAction)).choices
-    assert set(commands) == set(COMMANDS)
-    for name, o in commands.items(): assert parser.parse_args(shlex.split(o.epilog.splitlines()[-1])[1:]).run.__name__ == name
+@pytest.fixture
+def parsers():
+    "The parser of each command by the command's name"
+    return next(o for o in cli.parser()._actions if isinstance(o, argparse._SubParsersAction)).choices
+
+def test_every_example_is_understood(parsers):
+    assert tuple(parsers) == COMMANDS
+    for name, o in parsers.items():
+        example = o.epilog.splitlines()[-1]
+        assert cli.parser().parse_args(shlex.split(example)[1:]).run is getattr(cli, f'{name}_command') and len(example) <= 80
+
+def test_help_has_a_line_an_option_with_its_default(parsers, monkeypatch):
+    monkeypatch.setenv('COLUMNS', '80')
+    for o in parsers.values():
+        listed = o.format_help().split('options:')[-1]
+        rows = re.findall(r'^  (-.*)', listed, re.M)
+        assert len(rows) == sum(bool(a.option_strings) for a in o._actions) and '\n    ' not in listed, listed # nothing is folded
+        for a in o._actions:
+            row = next((row for row in rows if row.startswith(', '.join(a.option_strings))), listed)
+            assert a.help and (a.default in (None, False, argparse.SUPPRESS) or f'(default: {a.default})' in row), a
+    commands = cli.parser().format_help().split('COMMAND\n')[-1]
+    assert [row.split()[0] for row in commands.splitlines() if row.startswith('    ')] == list(COMMANDS)
+
+def test_defaults_of_the_lists_are_those_of_the_package(parsers):
+    for name, f in (('recommend', recommend), ('similar', similar_items)):
+        for k in ('n', 'min_ratings'): assert parsers[name].get_default(k) == inspect.signature(f).parameters[k].default
 
 @pytest.mark.parametrize('args', [[], ['dance'], ['train'], ['train', '--out', 'x', '--epochs', '0'], ['train', '--out', 'x', '--epochs', 'many'], ['recommend', '--model', 'x'],
     ['recommend', '--model', 'x', '--user', '1', '--rated', 'y'], ['similar', '--model', 'x', '--item', 'y', '-n', '0'], ['data', '--speed', '3'], ['recommend', '--user', '1']])
@@ -71,7 +94,7 @@ def test_train_on_movielens_is_lesson_13(tmp_path, run):
     res = json.loads(out)
     assert code == 0 and res['seed'] == 42 and (res['train_ratings'], res['ratings']) == (80_000, 20_000)
     assert res['rmse'] < 0.8216**0.5 and res['rmse_of_mean'] > 1.1 and res['bytes'] == (tmp_path/'movies.zip').stat().st_size
-    assert 'valid_loss' in err and 'valid_loss' not in out
+    assert err == '' and res['next'] == f"collab_course recommend --model={tmp_path/'movies.zip'} --user=1"
     learn = load_learner(tmp_path/'movies.zip')
     assert learn.model.y_range == (0, 5.5)
     code, out, err = run('evaluate', '--model', tmp_path/'movies.zip', '--json')
@@ -135,7 +158,7 @@ def test_errors_are_one_line(folder, tmp_path, run):
     failed(run('recommend', '--model', tmp_path/'bad.zip', '--user', 1), 'bad.zip is truncated or altered')
     failed(run('recommend', '--model', tmp_path/'nowhere.zip', '--user', 1), 'nowhere.zip')
     failed(run('recommend', '--model', tmp_path, '--user', 1), str(tmp_path))
-    failed(run('recommend', '--model', model, '--user', 99), "who '99' is not in the model", 'Close to it')
+    failed(run('recommend', '--model', model, '--user', 99), "no user '99'", 'Close to it', '--rated')
     failed(run('recommend', '--model', model, '--rated', tmp_path/'bad.json'), 'bad.json is no JSON')
     failed(run('recommend', '--model', model, '--rated', tmp_path/'list.json'), 'list.json holds a list')
     failed(run('recommend', '--model', model, '--rated', tmp_path/'nowhere.json'), 'nowhere.json')
@@ -146,19 +169,92 @@ def test_errors_are_one_line(folder, tmp_path, run):
     failed(run('train', '--csv', tmp_path/'empty.csv', '--out', tmp_path/'it.zip'), 'empty.csv')
     failed(run('train', '--csv', tmp_path/'latin.csv', '--out', tmp_path/'it.zip'), 'latin.csv')
     failed(run('train', '--csv', folder/'ratings.csv', '--item', 'film', '--out', tmp_path/'it.zip'), "'film' is missing", 'who', '--item')
-    failed(run('train', '--csv', folder/'ratings.csv', '--valid-pct', 2, '--out', tmp_path/'it.zip'), 'valid_pct=2')
+    failed(run('train', '--csv', folder/'ratings.csv', '--valid-pct', 2, '--out', tmp_path/'it.zip'), '--valid-pct 2')
+    failed(run('train', '--csv', folder/'ratings.csv', '--sep', ';', '--out', tmp_path/'it.zip'), "--sep ';'")
+    failed(run('train', '--csv', folder/'ratings.csv', '--y-range', 5, 1, '--out', tmp_path/'it.zip'), '--y-range')
+    failed(run('train', '--csv', folder/'ratings.csv', '--lr', -1, '--out', tmp_path/'it.zip'), '--lr -1')
+    failed(run('train', '--csv', folder/'ratings.csv', '--wd', -1, '--out', tmp_path/'it.zip'), '--wd -1')
+    failed(run('train', '--csv', folder/'ratings.csv', '--lr', 1e30, '--out', tmp_path/'it.zip'), 'the loss is', '--lr')
+    failed(run('recommend', '--model', model, '--user', 1, '--min-ratings', 1000), '--min-ratings 1000')
     failed(run('train', '--out', tmp_path/'nowhere'/'it.zip'), 'nowhere')
     assert not (tmp_path/'it.zip').exists()
 
+def test_errors_about_models_that_only_python_makes(folder, tmp_path, run):
+    class Mine(EmbeddingDotBias): pass
+    dls = CollabDataLoaders.from_csv(folder/'ratings.csv')
+    sizes = [len(o) for o in dls.classes.values()]
+    Learner(dls, Mine(5, *sizes)).export(tmp_path/'mine.zip')
+    failed(run('recommend', '--model', tmp_path/'mine.zip', '--user', 1), 'class Mine', 'Load it in Python')
+    collab_learner(dls, use_nn=True).export(tmp_path/'nn.zip')
+    failed(run('similar', '--model', tmp_path/'nn.zip', '--item', 'film 1'), 'has no factors')
+    Learner(dls, Mine(5, *sizes)).save(tmp_path/'weights.zip')
+    failed(run('similar', '--model', tmp_path/'weights.zip', '--item', 'film 1'), 'holds weights alone')
+
+def test_missing_values_are_one_line(tmp_path, run):
+    (tmp_path/'gap.csv').write_text('who,what,stars\n1,a,4\n,b,3\n')
+    failed(run('evaluate', '--csv', tmp_path/'gap.csv'), "'who'", 'Drop them first')
+
 def test_unexpected_errors_are_one_line_too(folder, run, monkeypatch):
-    monkeypatch.setattr(cli, '_known', lambda *args: 1 / 0)
-    failed(run('similar', '--model', folder/'model.zip', '--item', 'film 1'), 'ZeroDivisionError')
+    monkeypatch.setattr(cli, '_by_text', lambda *args: 1 / 0)
+    code, out, err = run('similar', '--model', folder/'model.zip', '--item', 'film 1')
+    assert code == 1 and err == 'collab_course: ZeroDivisionError: division by zero\n'
+
+def test_a_file_is_replaced_only_by_force(folder, tmp_path, run):
+    train = ('train', '--csv', folder/'ratings.csv', '--epochs', 1, '--out', tmp_path/'it.zip')
+    (tmp_path/'it.zip').write_text('precious')
+    failed(run(*train), 'it.zip is there already', '--force')
+    assert (tmp_path/'it.zip').read_text() == 'precious'
+    assert run(*train, '--force')[0] == 0
+    assert load_learner(tmp_path/'it.zip').dls.train.n == 480
+
+def test_data_is_fetched_again_by_force(run, monkeypatch):
+    asked = []
+    monkeypatch.setattr('collab_course.data.untar_data', lambda **kwargs: asked.append(kwargs['force_download']) or print('GroupLens: <urlopen error [Errno 111] refused>; tried the next source.'))
+    assert run('data')[0] == 0 and run('data', '--force')[:2] == (0, 'path: None\nsource: GroupLens: <urlopen error refused>; tried the next source.\n')
+    assert asked == [False, True]
+
+def test_what_train_says_to_do_next_works(tmp_path, run):
+    df = make_ratings(40, 30, 600, seed=1)
+    df['user'] = '-user "' + df['user'].astype(str) + '"'
+    (tmp_path/'my models').mkdir()
+    df.to_csv(tmp_path/'ratings.csv', index=False)
+    done = shell('train', '--csv', tmp_path/'ratings.csv', '--epochs', 1, '--out', tmp_path/'my models'/'it.zip')
+    last = done.stdout.splitlines()[-1]
+    assert done.returncode == 0 and done.stderr == '' and last.startswith('next: collab_course recommend ')
+    code, out, err = run(*shlex.split(last)[2:])
+    assert code == 0 and out.split()[0] == 'rank'
+
+def test_ids_that_begin_with_a_dash(tmp_path, run):
+    df = make_ratings(40, 30, 600, seed=1)
+    ids = {1: '-x1aQ', 2: '-5', 3: '--n', 4: '-x y', 5: '-n5'}
+    for name in ('user', 'item'): df[name] = df[name].map(ids).fillna(df[name].astype(str))
+    df.to_csv(tmp_path/'ratings.csv', index=False)
+    assert run('train', '--csv', tmp_path/'ratings.csv', '--epochs', 1, '--out', tmp_path/'it.zip')[0] == 0
+    for o in ids.values():
+        for given in ('--user', o), (f'--user={o}',):
+            assert run('recommend', '--model', tmp_path/'it.zip', *given, '-n', 1)[0] == (2 if given == ('--user', '--n') else 0)
+        for given in ('--item', o), (f'--item={o}',):
+            assert run('similar', '--model', tmp_path/'it.zip', '-n', 1, *given, '--min-ratings', 0)[0] == (2 if given == ('--item', '--n') else 0)
+    assert run('recommend', '--model', tmp_path/'it.zip', '--user', '-n', 3)[0] == 2
+    assert run('train', '--user', '--item', 'title', '--out', tmp_path/'it.zip')[0] == 2
 
 def test_breaking_off(run, monkeypatch):
     def stop(args): raise KeyboardInterrupt
-    monkeypatch.setattr(cli, '_train', stop)
-    code, out, err = run('evaluate')
-    assert code == 130 and 'Traceback' not in err
+    monkeypatch.setattr(cli, '_trained', stop)
+    assert run('evaluate') == (130, '', 'collab_course: stopped\n')
+
+@pytest.mark.skipif(os.name != 'posix', reason='a terminal of our own')
+def test_progress_and_control_c_in_a_terminal(folder):
+    import pty
+    ours, theirs = pty.openpty()
+    command = [sys.executable, '-m', 'collab_course.cli', 'evaluate', '--csv', folder/'ratings.csv', '--epochs', '100000']
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs) as p:
+        seen = b''
+        while b'valid_loss' not in seen: seen += os.read(ours, 1000)
+        p.send_signal(signal.SIGINT)
+        assert p.wait(60) == 130 and p.stdout.read() == b''
+        while b'collab_course: stopped' not in seen: seen += os.read(ours, 100_000)
+    for o in (ours, theirs): os.close(o)
 
 @pytest.mark.skipif(os.name != 'posix', reason='a shell with head')
 def test_reader_who_stops_reading(folder):
@@ -167,7 +263,11 @@ def test_reader_who_stops_reading(folder):
     assert done.stdout.split()[0] == 'rank' and done.stderr == '' and done.stdout.split()[-1] == '0'
 
 def test_lab(tmp_path, run, monkeypatch):
-    failed(run('lab', tmp_path), 'no lessons in', 'git clone')
+    failed(run('lab', tmp_path), 'no lessons in', f"git clone {metadata.metadata('collab_course')['Home-page']},")
+    def not_installed(name): raise metadata.PackageNotFoundError(name)
+    with monkeypatch.context() as m:
+        m.setattr(metadata, 'metadata', not_installed)
+        failed(run('lab', tmp_path), 'no lessons in', 'git clone the repository')
     (tmp_path/'01_data.ipynb').touch()
     monkeypatch.setattr(cli, 'find_spec', lambda name: None)
     failed(run('lab', tmp_path), 'pip install jupyterlab')

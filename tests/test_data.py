@@ -4,6 +4,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from filelock import FileLock
 
 from collab_course import download
 from collab_course.all import *
@@ -383,12 +384,40 @@ def test_real_disk(option, message, monkeypatch, serve, archive, tmp_path):
         assert left_over(disk/'collab_course') == []
     finally: subprocess.run(['umount', disk], check=True)
 
-def test_read_only_cache_says_so(cache, monkeypatch):
+@pytest.mark.skipif(os.name != 'posix', reason='permissions of POSIX')
+@pytest.mark.parametrize('closed', ['folder', 'lock'])
+def test_read_only_cache_says_so(closed, cache, monkeypatch):
+    "A folder that nobody may write to, or a lock that somebody else left"
     no_network(monkeypatch)
-    def refuse(*args, **kwargs): raise PermissionError(errno.EACCES, 'Permission denied')
-    with monkeypatch.context() as m:
-        m.setattr(Path, 'touch', refuse)
+    cache.mkdir(parents=True)
+    for o in (cache.parent, *cache.parent.parents): # pytest's own folders are closed to others
+        if o.stat().st_uid == os.getuid() and 'pytest' in str(o): o.chmod(0o755)
+    if closed == 'lock':
+        (cache/'.lock').touch(0o444)
+        cache.chmod(0o777)
+    else: cache.chmod(0o555)
+    root = not os.geteuid() # for whom no permission is missing
+    if root: os.seteuid(65534)
+    try:
         with pytest.raises(PermissionError, match=r'Permission denied: cannot write to the cache .*collab_course.*XDG_CACHE_HOME'): untar_data()
+    finally:
+        if root: os.seteuid(0)
+        cache.chmod(0o755)
+
+def test_lock_that_cannot_be_had_says_so(cache, monkeypatch):
+    no_network(monkeypatch)
+    class Held(download.FileLock):
+        def __init__(self, file, timeout): super().__init__(file, timeout=0.1)
+    monkeypatch.setattr(download, 'FileLock', Held)
+    cache.mkdir(parents=True)
+    with FileLock(cache/'.lock'), pytest.raises(OSError, match=r'\.lock cannot be had .*is another process fetching the data'): untar_data()
+
+def test_what_a_killed_process_left_is_swept(cache, monkeypatch, folder):
+    (cache/'.fetch-dead'/'ml-100k').mkdir(parents=True)
+    (cache/'.lock').write_text('from a process that is gone')
+    monkeypatch.setattr(download, 'SOURCES', {'a copy': partial(shutil.copytree, folder)})
+    untar_data()
+    assert left_over(cache) == ['ml-100k']
 
 def test_cache_that_is_a_file_says_so(monkeypatch, tmp_path):
     no_network(monkeypatch)

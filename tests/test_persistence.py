@@ -1,11 +1,11 @@
 """Files of learners: the same to the bit, whole or not at all, and nothing in them is run."""
-import hashlib, io, json, multiprocessing, os, pickle, random, shutil, subprocess, sys, time, zipfile
+import copy, hashlib, io, json, multiprocessing, os, pickle, random, shutil, subprocess, sys, time, zipfile
 from contextlib import contextmanager
 
 import pytest
 
 from collab_course.all import *
-from collab_course.persistence import pack, unpack, write_whole
+from collab_course.files import pack, unpack, write_whole
 
 def small(seed=0, **kwargs):
     "A small trained learner"
@@ -117,6 +117,7 @@ class Mine(DotProduct): pass
 CHANGED = {
     'a class of one\'s own': (lambda u, i: Mine(u, i, 4), 'class Mine'),
     'an activation with arguments': (lambda u, i: EmbeddingNN([(u, 3), (i, 4)], [8], act_cls=partial(nn.LeakyReLU, 0.3)), 'class EmbeddingNN'),
+    'an activation of one\'s own, called like one of PyTorch\'s': (lambda u, i: EmbeddingNN([(u, 3), (i, 4)], [8], act_cls=type('ReLU', (nn.Module,), {'forward': lambda self, x: x * x})), 'class EmbeddingNN'),
     'an activation of one\'s own': (lambda u, i: EmbeddingNN([(u, 3), (i, 4)], [8], act_cls=type('Square', (nn.Module,), {'forward': lambda self, x: x * x})), 'class EmbeddingNN'),
     'plain PyTorch': (lambda u, i: type('Plain', (nn.Module,), {'__init__': lambda s: (nn.Module.__init__(s), setattr(s, 'e', nn.Embedding(u, 1)))[0],
                                                                'forward': lambda s, x: s.e(x[:, 0])})(), 'class Plain'),
@@ -131,6 +132,54 @@ def test_other_models_need_model(kind, learn, tmp_path):
     with pytest.raises(ValueError, match=rf'it.zip holds a model of {name}.*Pass model='): load_learner(file)
     same(one, load_learner(file, model=make(*sizes)))
     with pytest.raises(ValueError, match='it.zip: its weights do not fit this CollabNN'): load_learner(file, model=CollabNN((9, 3), (9, 4)))
+
+@pytest.mark.parametrize('copied', [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m)), copy.copy], ids=['deepcopy', 'pickle', 'copy'])
+@pytest.mark.parametrize('kind', MODELS)
+def test_a_copy_of_a_model_is_made_again_as_well(kind, copied, learn, tmp_path):
+    model = copied(MODELS[kind](*map(len, learn.dls.classes.values())))
+    same(Learner(learn.dls, model), load_learner(Learner(learn.dls, model).export(tmp_path/'it')))
+
+def test_arguments_by_position_or_keyword(learn, tmp_path):
+    u, i = map(len, learn.dls.classes.values())
+    size = np.array([u, 3])
+    for model in (DotProductBias(u, i, n_factors=4), DotProductBias(n_factors=4, n_movies=i, n_users=u), DotProductBias(u, i, 4, (0, 5.5)), CollabNN(size, (i, 4), n_act=np.int64(7)),
+                  EmbeddingNN(layers=(8,), emb_szs=[torch.Size([u, 3]), (i, 4)])):
+        same(Learner(learn.dls, model), load_learner(Learner(learn.dls, model).export(tmp_path/'it')))
+
+def test_a_changed_range_counts_as_it_stands(learn, tmp_path):
+    learn.model.y_range = [1, 5]
+    same(learn, load_learner(learn.export(tmp_path/'it')))
+    test_eq(load_learner(tmp_path/'it').model.y_range, (1, 5))
+
+class ReLU(nn.Module):
+    "Not PyTorch's, though it is printed alike"
+    def forward(self, x): return x.relu() * 2
+
+CHANGES = {
+    'a layer of another type': lambda m: m.layers.__setitem__(1, nn.GELU()), 'a layer printed alike': lambda m: m.layers.__setitem__(1, ReLU()),
+    'a layer more': lambda m: m.layers.insert(0, nn.Dropout(0.1)), 'another dropout': lambda m: setattr(m.emb_drop, 'p', 0.5),
+    'another table': lambda m: m.embeds.__setitem__(0, Embedding(31, 5)), 'another range': lambda m: setattr(m.layers[-1], 'hi', 6),
+    'a parameter more': lambda m: m.register_parameter('extra', nn.Parameter(torch.zeros(1))),
+}
+
+@pytest.mark.parametrize('kind', CHANGES)
+def test_a_model_changed_after_it_was_made_needs_model(kind, learn, tmp_path):
+    u, i = map(len, learn.dls.classes.values())
+    one = Learner(learn.dls, EmbeddingNN([(u, 3), (i, 2)], [4], y_range=(0, 5.5)))
+    load_learner(one.export(tmp_path/'it.zip'))
+    CHANGES[kind](one.model)
+    with pytest.raises(ValueError, match='it.zip holds a model of class EmbeddingNN.*Pass model='): load_learner(one.export(tmp_path/'it.zip'))
+
+def test_arguments_changed_after_the_model_was_made_need_model(learn, tmp_path):
+    layers = [4]
+    one = Learner(learn.dls, EmbeddingNN([(31, 3), (21, 2)], layers))
+    layers.append(5)
+    with pytest.raises(ValueError, match='Pass model='): load_learner(one.export(tmp_path/'it.zip'))
+
+def test_bare_parameters_of_another_shape_need_model(learn, tmp_path):
+    one = Learner(learn.dls, DotProductParams(31, 21, 4))
+    one.model.user_bias = create_params([31, 1])
+    with pytest.raises(ValueError, match='Pass model='): load_learner(one.export(tmp_path/'it.zip'))
 
 @pytest.mark.parametrize('users, items', [
     ([3, 1, 2], ['b', 'a', 'ß 日本 "\\\n']), (['3', '10', '2'], [0.5, 1e300, -2.]), ([2**70, -1, 0], ['#na', '', ' ']), ([1, 'a', 2.5], [1, 2, 3]),
@@ -174,6 +223,26 @@ def test_arguments_of_load_learner(learn, tmp_path):
     assert two.wd == 0.7 and two.lr == learn.lr and len(two.validate()) == 2
     with pytest.raises(TypeError, match='speed'): load_learner(file, speed=2)
 
+# Files that earlier versions wrote
+
+DATA = Path(__file__).parent/'data'
+
+@pytest.mark.parametrize('name', ['learner', 'network'])
+def test_learner_of_format_1_predicts_what_it_predicted(name):
+    then, learn = json.loads((DATA/'format1.json').read_text()), load_learner(DATA/f'format1_{name}.zip')
+    test_close(learn.predict(pd.DataFrame(then['rows'], columns=['user', 'item'])), then[name], eps=1e-5)
+
+def test_weights_of_format_1_train_on_as_they_did():
+    "With the state of the optimiser, whose class was called FusedAdamW then"
+    then, learn = json.loads((DATA/'format1.json').read_text()), load_learner(DATA/'format1_learner.zip')
+    with torch.no_grad():
+        for p in learn.model.parameters(): p.zero_()
+    learn.load(DATA/'format1_weights.zip')
+    test_close(learn.predict(pd.DataFrame(then['rows'], columns=['user', 'item'])), then['learner'], eps=1e-5)
+    set_seed(5)
+    with learn.no_logging(): learn.fit(1, 0.05)
+    test_close(learn.recorder.losses, then['losses_after'], eps=1e-4)
+
 # Saving to train on
 
 @pytest.mark.parametrize('opt_func', [Adam, partial(torch.optim.SGD, momentum=0.9), torch.optim.RMSprop], ids=['Adam', 'SGD', 'RMSprop'])
@@ -202,7 +271,7 @@ def test_load_changes_nothing_where_it_fails(learn, tmp_path):
         with pytest.raises(ValueError, match=message): learn.load(other.save(tmp_path/'it'))
     strangers = CollabDataLoaders.from_df(make_ratings(30, 20, 300).assign(item=lambda df: 'movie ' + df['item'].astype(str)), seed=0)
     with pytest.raises(ValueError, match='other users or items'): learn.load(collab_learner(strangers, 5).save(tmp_path/'it'))
-    with pytest.raises(ValueError, match='SGD.*AdamW.*with_opt=False'): learn.load(small(opt_func=torch.optim.SGD).save(tmp_path/'it'))
+    with pytest.raises(ValueError, match='SGD.*Adam.*with_opt=False'): learn.load(small(opt_func=torch.optim.SGD).save(tmp_path/'it'))
     with pytest.raises(ValueError, match='holds weights alone'): load_learner(tmp_path/'it')
     assert torch.equal(learn.get_preds()[0], before)
 

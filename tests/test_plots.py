@@ -1,12 +1,10 @@
 """What the drawings and the shown tables hold: their numbers, their names, and room for both."""
 import numpy as np, pandas as pd, pytest, torch
 from matplotlib.colors import to_rgb
-from matplotlib.transforms import Bbox
 
 from collab_course.all import (DotProductBias, Learner, crosstab_params, crosstab_predict, plot_crosstab, plot_params, plot_pca, plt,
                                set_seed, show_table)
 from collab_course import data, learner_base
-from collab_course.labels import _free_spot
 
 @pytest.fixture
 def table(): return pd.DataFrame([[5., np.nan, 1.], [2., 3.5, 4.]], index=pd.Index([7, 9], name='user'), columns=['Alien', 'A title of more than 24 letters', 'Up'])
@@ -82,14 +80,14 @@ def test_alone_a_title_stands_right_of_its_dot():
     assert text.xyann == (5, 0) and len(ax.texts) == 1
 
 def test_spots_for_a_title_nearest_first():
-    "Right of the dot, left of it, further out on both sides, then half a line up or down; always at the height that it says"
-    frame, dot, taken, starts = Bbox([[0, 0], [300, 300]]), np.array([150., 150.]), [], []
-    for _ in range(6):
-        x, y, box = _free_spot(dot, 20, 10, 2, frame, taken)
-        assert box.bounds == (150 + x, 145 + y, 20, 10) and not box.count_overlaps(taken)
-        taken.append(box)
-        starts.append((x, abs(y)))
-    assert starts == [(10, 0), (-30, 0), (50, 0), (-70, 0), (10, 10), (-30, 10)]
+    "Six dots in one place: right of it, left of it, further out on both sides, then a line up or down, as half a line would touch the others"
+    factors = torch.zeros(8, 2)
+    factors[:2] = torch.tensor([[9., 3.], [-9., -3.]])
+    ax = plot_pca(factors, ['', '', *'012345'])
+    named, pt = [o for o in ax.texts if o.get_text()], ax.figure.dpi / 72
+    w, h = named[0].get_window_extent().size / pt
+    starts = [(5, 0), (-5 - w, 0), (25, 0), (-25 - w, 0), (5, h), (-5 - w, h)]
+    assert np.allclose([np.abs(o.xyann) for o in named], np.abs(starts)) and [o.xyann[0] > 0 for o in named] == [True, False] * 3
 
 def test_shown_tables(dls, monkeypatch, capsys):
     shown = []

@@ -124,7 +124,7 @@ def test_load_leaves_the_random_numbers_alone(tmp_path):
 
 @pytest.mark.parametrize('state', [torch.zeros(7, dtype=torch.uint8), torch.zeros(5056), torch.zeros(5056, dtype=torch.uint8)], ids=['short', 'floats', 'zeros'])
 def test_forged_state_is_refused(state, tmp_path):
-    from collab_course.persistence import pack, unpack
+    from collab_course.files import pack, unpack
     learn = make('dot product')
     fit(learn, 'fit', n=1)
     meta, tensors = unpack(learn.save(tmp_path/'it.zip'))
@@ -132,7 +132,7 @@ def test_forged_state_is_refused(state, tmp_path):
     with pytest.raises(ValueError, match='it.zip'): make('dot product').load(tmp_path/'it.zip')
 
 def test_a_file_from_before_random_states_still_loads(tmp_path):
-    from collab_course.persistence import pack, unpack
+    from collab_course.files import pack, unpack
     learn = make('dot product')
     fit(learn, 'fit', n=1)
     meta, tensors = unpack(learn.save(tmp_path/'it.zip'))

@@ -3,8 +3,9 @@ import math, shutil, subprocess, sys
 
 import numpy as np, pandas as pd, pytest, torch
 
-from collab_course.crosstab import crosstab, crosstab_params, crosstab_predict, crosstab_to_excel
+from collab_course.crosstab import crosstab, crosstab_params, crosstab_predict
 from collab_course.data import make_ratings
+from collab_course.spreadsheet import crosstab_to_excel
 
 openpyxl = pytest.importorskip('openpyxl', reason='openpyxl is not installed: pip install openpyxl')
 SOFFICE = shutil.which('soffice') or shutil.which('libreoffice')
