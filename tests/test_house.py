@@ -217,8 +217,11 @@ def test_retargeting_leaves_nothing_behind(tmp_path):
         if (ROOT/name).is_file():
             (tmp_path/name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT/name, tmp_path/name)
-    for args in (('init', '-q'), ('add', '.'), ('commit', '-q', '-m', 'as it is')): git(*args, at=tmp_path)
+    git('init', '-q', at=tmp_path)
+    git('add', '.', at=tmp_path)
     user, repo, branch = target()
+    retarget(tmp_path, user, repo, branch)
+    git('commit', '-q', '-a', '-m', 'as it is', at=tmp_path)
     retarget(tmp_path, 'some-owner', 'their.course', 'on/trunk')
     left = mentions(tmp_path, rf'(?<![\w.-]){user}/{repo}|{user}\.github\.io|{user}@|cd {repo}|branches: \[{branch}\]|some-owner/their\.course[^\s")]*[/=@]{branch}\b')
     assert not left, str(left)
