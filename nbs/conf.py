@@ -66,6 +66,7 @@ CONTENTS = f"""```{{toctree}}
 ```{{toctree}}
 :hidden:
 :caption: Behind the lessons
+map
 {chr(10).join(library())}
 ```
 ```{{toctree}}
