@@ -15,13 +15,16 @@ from .layers import Embedding, Module, sigmoid_range
 # %% ../nbs/13_collab_learner.ipynb #cdf5a73c
 class EmbeddingDotBias(Module):
     "`DotProductBias` under fastai's names, which knows the users and items behind its rows."
+    classes:dict # column name to `CategoryMap`, where it was made by `from_classes`
+    user:str # the users' column in it
+    item:str # the items' column
     def __init__(self,
         n_factors:int, # Numbers that stand for a user or an item
         n_users:int, # Users, counting `#na#`
         n_items:int, # Items, counting `#na#`
         y_range:tuple|None=None, # Lowest and highest prediction; any number where it is None
     ):
-        self.y_range = y_range
+        self.y_range:tuple|None = y_range
         self.u_weight, self.i_weight = Embedding(n_users, n_factors), Embedding(n_items, n_factors)
         self.u_bias, self.i_bias = Embedding(n_users, 1), Embedding(n_items, 1)
     def forward(self, x:Tensor) -> Tensor:
@@ -78,7 +81,7 @@ from .dataloaders import DataLoaders
 from .learner import Learner, MSELossFlat
 from .models import EmbeddingNN, get_emb_sz
 
-# %% ../nbs/library/collab.ipynb #e32c3b1c
+# %% ../nbs/library/collab.ipynb #80006e1a
 def has_factors(model:nn.Module) -> bool:
     "Does `model` predict from its factors and biases as `EmbeddingDotBias` does?"
     return type(model).forward is EmbeddingDotBias.forward and 'forward' not in vars(model)
@@ -90,10 +93,11 @@ class FactorTables:
         if not has_factors(model):
             raise TypeError(f'{type(model).__name__} has no factors to fold in, compare or explain '
                 'with. An EmbeddingDotBias has: collab_learner makes one unless use_nn=True.')
-        pairs = (model.u_weight, model.u_bias), (model.i_weight, model.i_bias)
+        m:Any = model
+        pairs = (m.u_weight, m.u_bias), (m.i_weight, m.i_bias)
         self.users, self.items = (torch.cat([w.weight, b.weight], dim=1).detach().to(device)
                                   for w, b in pairs)
-        self.y_range = model.y_range
+        self.y_range:tuple|None = m.y_range
     def sides(self, is_item:bool=False) -> tuple:
         "The users' rows and the items' rows, or with `is_item` the other way round"
         return (self.items, self.users) if is_item else (self.users, self.items)
@@ -159,7 +163,7 @@ def dot_product_gradient(
 @cache # a plain number would be made a tensor at each step
 def _one_over(n, dtype): return torch.tensor(1 / n, dtype=dtype)
 
-# %% ../nbs/library/collab.ipynb #db2cd42a
+# %% ../nbs/library/collab.ipynb #4ae64d5d
 class CollabLearner(Learner):
     """A `Learner` of an `EmbeddingDotBias`, which takes the gradient of the mean squared error by
     formula where that holds, and by autograd where it does not."""
@@ -171,7 +175,8 @@ class CollabLearner(Learner):
         if not ps or not self._grads: return super().gradient(xb, yb)
         with self._unrecorded:
             self._all_grads.zero_()
-            loss = dot_product_gradient(*self._vectors, self.model.y_range, xb, yb)
+            (tables, grads), y_range = self._vectors, vars(self.model)['y_range']
+            loss = dot_product_gradient(tables, grads, y_range, xb, yb)
         for p, grad in zip(ps, self._grads): p.grad = grad
         return loss
     def _tables(self):

@@ -50,8 +50,10 @@ def nearest(
     elif by == 'dot': score = factors @ factors[own]
     elif by == 'euclidean': score = (factors - factors[own]).square().sum(dim=1).sqrt()
     else: raise ValueError(f"by={by!r}: it is 'cosine', 'dot' or 'euclidean'")
-    choice = torch.arange(1, len(classes)) if among is None else classes.encode(among).long()
-    classes.check_known(among, choice, 'among')
+    choice = torch.arange(1, len(classes))
+    if among is not None:
+        choice = classes.encode(among).long()
+        classes.check_known(among, choice, 'among')
     others = choice[choice != own].unique()
     order = others[score[others].argsort(descending=by != 'euclidean', stable=True)[:n]]
     return pd.Series(score[order].tolist(), pd.Index(classes[order], name=classes[own]), name=by)
@@ -114,7 +116,7 @@ def plot_pca(
         raise ValueError(f'{len(labels):,} labels where {len(factors):,} are needed, '
                          "one for each row of factors, '' for none")
     ax = ax or plt.subplots(figsize=(8, 6))[1]
-    xy = factors.pca(max(components) + 1)[:, list(components)].numpy()
+    xy = factors.pca(max(components) + 1)[:, list(components)].numpy() # type: ignore[attr-defined]
     titled, (x, y) = np.array([label != '' for label in labels]), xy.T
     ax.scatter(x[~titled], y[~titled], s=4, color='0.75', linewidths=0, antialiased=False)
     ax.scatter(x[titled], y[titled], s=14)

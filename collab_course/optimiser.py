@@ -24,7 +24,7 @@ from collections.abc import Iterable
 
 import torch
 
-# %% ../nbs/library/optimiser.ipynb #2b772e38
+# %% ../nbs/library/optimiser.ipynb #218deedf
 class Adam:
     """AdamW (Loshchilov and Hutter, 2019, arXiv:1711.05101) by PyTorch's fused kernel, with fastai's
     defaults. The parameters of a group must be on one device and of one type."""
@@ -67,7 +67,8 @@ class Adam:
             for p in g['params']: p.grad = None
     def state_dict(self) -> dict: # 'state' by the number of a parameter, 'param_groups' without tensors
         "Settings and averages, laid out as in `torch.optim`"
-        state, groups = {}, []
+        state:dict = {}
+        groups = []
         for g, kept in zip(self.param_groups, self._averages):
             numbers = range(len(state), len(state) + len(g['params']))
             names = 'exp_avg', 'exp_avg_sq', 'step'

@@ -224,10 +224,10 @@ def recommend_all(
             by = torch.arange(len(block)).repeat_interleave(history.start.diff()[block])
             preds[by, rated] = -torch.inf
         best.append(preds.topk(k))
-    preds, listed = (torch.cat(o).flatten().numpy() for o in zip(*best))
+    scores, listed = (torch.cat(o).flatten().numpy() for o in zip(*best))
     table = pd.DataFrame({user: users[rows.repeat_interleave(k)], item: items[listed]})
     table.insert(1, 'rank', np.tile(np.arange(1, k + 1), len(rows)))
-    return table.assign(prediction=preds)[np.isfinite(preds)].reset_index(drop=True)
+    return table.assign(prediction=scores)[np.isfinite(scores)].reset_index(drop=True)
 
 # %% ../nbs/library/recommendation.ipynb #150e46ab
 def similar_items(

@@ -4,7 +4,7 @@ from matplotlib.colors import to_rgb
 
 from collab_course.all import (DotProductBias, Learner, crosstab_params, crosstab_predict, plot_crosstab, plot_params, plot_pca, plt,
                                set_seed, show_table)
-from collab_course import data, learner_base
+from collab_course import data, dataloaders, learner
 
 @pytest.fixture
 def table(): return pd.DataFrame([[5., np.nan, 1.], [2., 3.5, 4.]], index=pd.Index([7, 9], name='user'), columns=['Alien', 'A title of more than 24 letters', 'Up'])
@@ -91,7 +91,7 @@ def test_spots_for_a_title_nearest_first():
 
 def test_shown_tables(dls, monkeypatch, capsys):
     shown = []
-    for module in (data, learner_base): monkeypatch.setattr(module, 'display', shown.append)
+    for module in (data, dataloaders, learner): monkeypatch.setattr(module, 'display', shown.append)
     learn = Learner(dls, DotProductBias(*(len(o) for o in dls.classes.values()), 5))
     learn.show_results(max_n=4)
     assert list(shown[0]) == ['user', 'title', 'rating', 'rating_pred'] and len(shown[0]) == 4

@@ -1,7 +1,7 @@
 """What training promises beyond its losses."""
 import pytest
 
-from collab_course import schedule
+from collab_course import learner as schedule
 from collab_course.all import *
 
 def pairs(dl): return torch.cat([x for x, _ in dl])
