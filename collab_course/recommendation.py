@@ -202,7 +202,7 @@ def recommend(
     table = _ranked(dls, best, prediction=preds[best])
     return table.assign(**_parts(learn, tables, profile, best, preds[best])) if profile else table
 
-# %% ../nbs/library/recommendation.ipynb #77f2a4ff
+# %% ../nbs/library/recommendation.ipynb #f52d3cdd
 def recommend_all(
     learn:Learner, # A learner, trained to predict ratings
     n:int=10, # How many items a user
