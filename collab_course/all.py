@@ -48,6 +48,7 @@ from .scoring import *
 from .comparison import *
 from .evaluation import *
 from .ranking import *
+from .implicit import *
 from .files import *
 from .rebuild import *
 from .persistence import *
