@@ -65,7 +65,7 @@ class Likes(Module):
         rows = torch.arange(len(self.n), device=self.cols.device)
         return Likes(self.cols, rows.repeat_interleave(self.n), self.n_cols, len(rows))
 
-# %% ../nbs/library/implicit.ipynb #e990db6a
+# %% ../nbs/library/implicit.ipynb #20c85c84
 class ItemWeights(Module):
     "Scores an item by the sum of the weights that it gets from the items that a user liked"
     def __init__(self,
@@ -77,7 +77,7 @@ class ItemWeights(Module):
         self.register_buffer('weight', weight)
         self.register_buffer('average', said / (likes.n > 0).sum())
     def forward(self, x:Tensor) -> Tensor:
-        parts = x.split((self.likes.n[x[:, 0]].cumsum(0) // 2**22).bincount().tolist())
+        parts = x.split((self.likes.n[x[:, 0]].cumsum(0) // 2**22).bincount(minlength=1).tolist())
         return torch.cat([self._score(*part.unbind(1)) for part in parts])
     def _score(self, users, items):
         place, liked = self.likes.pairs(users)
