@@ -5,7 +5,9 @@
 # %% auto #0
 __all__ = ['Likes', 'ItemWeights', 'both_liked', 'LikesKNN', 'EASE', 'IALS']
 
-# %% ../nbs/library/implicit.ipynb #eda8ed00
+# %% ../nbs/library/implicit.ipynb #49974c90
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -97,10 +99,11 @@ class ItemWeights(Module):
         "How much a like of `item` says for every item; -inf for itself and `#na#`"
         return self.weight[item].index_fill(0, torch.tensor([0, item], device=self.weight.device), -torch.inf)
 
-# %% ../nbs/library/implicit.ipynb #23d132dd
+# %% ../nbs/library/implicit.ipynb #bbe06d22
 def both_liked(
     likes:Likes, # A row a user
     max_gb:float, # Most memory to take, in GB of 10^9 bytes
+    also:Iterable=(), # Further `Likes`, whose rows count like users
 ) -> Tensor: # n_items x n_items
     """How many users liked both of each two items. Raises `ValueError` where this table and a second
     like it would take more than `max_gb`."""
@@ -110,9 +113,10 @@ def both_liked(
         f'{n:,} items: a number for each two of them, twice, takes {gb:,.1f} GB, and '
         f'max_gb={max_gb:g}. IALS makes lists too, and its memory grows with users and items only.')
     res = torch.zeros(n, n, device=device)
-    for users in torch.arange(len(likes.n), device=device).split(max(1, 2**24 // n)):
-        table = likes.table(users)
-        res.addmm_(table.t(), table)
+    for lists in (likes, *also):
+        for rows in torch.arange(len(lists.n), device=device).split(max(1, 2**24 // n)):
+            table = lists.table(rows)
+            res.addmm_(table.t(), table)
     return res
 
 # %% ../nbs/library/implicit.ipynb #c71eb46f
@@ -133,7 +137,7 @@ class LikesKNN(ItemWeights):
         lowest = alike.topk(min(k, len(alike)), dim=0).values[-1]
         super().__init__(likes, alike.masked_fill_(alike < lowest, 0))
 
-# %% ../nbs/library/implicit.ipynb #abadf0c1
+# %% ../nbs/library/implicit.ipynb #d56bb6aa
 class EASE(ItemWeights):
     """Scores an item by the weights that predict all likes best from a user's others: ridge regression
     with a zero diagonal, in closed form (Steck, 2019, arXiv:1905.03375). Raises `ValueError` where
@@ -142,17 +146,18 @@ class EASE(ItemWeights):
         dls:DataLoaders, # Ratings: `CollabDataLoaders`
         reg:float=500, # Lambda: the higher, the smaller the weights
         at_least:float|None=None, # Lowest rating that counts as liked; None takes whatever was rated
+        also:Iterable=(), # Further `Likes` to learn weights from, such as what was liked in one sitting
         max_gb:float=4, # Most memory to take, in GB
     ):
         if not reg > 0: raise ValueError(f'reg={reg}: lambda is above 0')
         likes = Likes.from_dls(dls, at_least)
-        both = both_liked(likes, max_gb)
+        both = both_liked(likes, max_gb, also)
         both.diagonal().add_(reg)
         both = torch.linalg.cholesky(both)
         inverse = torch.cholesky_inverse(both)
         super().__init__(likes, inverse.div_(-inverse.diagonal()).fill_diagonal_(0))
 
-# %% ../nbs/library/implicit.ipynb #9945eb8f
+# %% ../nbs/library/implicit.ipynb #5f7880ae
 class IALS(Module):
     """Factors whose product is near 1 for a like and near 0 for other pairs, which count less, by
     alternating least squares (Hu, Koren and Volinsky, 2008; in the form and with the names of Rendle
@@ -160,10 +165,10 @@ class IALS(Module):
     def __init__(self,
         dls:DataLoaders, # Ratings: `CollabDataLoaders`
         n_factors:int=64, # Numbers that stand for a user or an item
-        reg:float=0.01, # Lambda: the higher, the smaller the factors
-        alpha0:float=0.7, # Weight of every pair; a like weighs 1 more
+        reg:float=0.014, # Lambda: the higher, the smaller the factors
+        alpha0:float=0.5, # Weight of every pair; a like weighs 1 more
         nu:float=1, # Power of the number of likes by which the penalty on a row grows
-        n_epochs:int=10, # How often to solve for users and for items
+        n_epochs:int=8, # How often to solve for users and for items
         at_least:float|None=None, # Lowest rating that counts as liked; None takes whatever was rated
     ):
         check_counts(n_factors=n_factors, n_epochs=n_epochs)
