@@ -50,6 +50,7 @@ def score_all(
 ) -> torch.Tensor: # len(users) x n_items
     "The prediction for every item"
     net = _net(model).eval()
+    if hasattr(net, 'score_all'): return net.score_all(users) # its own way
     if isinstance(net, Ensemble):
         return torch.stack([score_all(m, users, n_items) for m in net.models]).mean(dim=0)
     return (_by_product if _has_factors(net) else _by_pairs)(net, users, n_items)
