@@ -157,7 +157,7 @@ class EASE(ItemWeights):
         inverse = torch.cholesky_inverse(both)
         super().__init__(likes, inverse.div_(-inverse.diagonal()).fill_diagonal_(0))
 
-# %% ../nbs/library/implicit.ipynb #5f7880ae
+# %% ../nbs/library/implicit.ipynb #af4696c3
 class IALS(Module):
     """Factors whose product is near 1 for a like and near 0 for other pairs, which count less, by
     alternating least squares (Hu, Koren and Volinsky, 2008; in the form and with the names of Rendle
@@ -190,18 +190,22 @@ class IALS(Module):
         "The best factors for each row of `likes` while those of the `other` side stand still"
         k, n = other.shape[1], likes.n
         res, width = other.new_zeros(len(n), k), 2**n.clamp(min=k).double().log2().ceil().long()
+        every = self._every(other)
         for w in width[n > 0].unique().tolist():
             rows = ((width == w) & (n > 0)).nonzero().flatten()
             for rows in rows[n[rows].argsort()].split(max(1, 2**22 // (w * k))):
-                A, v = self._system(likes, rows, other)
+                A, v = self._system(likes, rows, other, every)
                 res[rows] = torch.cholesky_solve(v.sum(dim=1)[..., None], A)[..., 0]
         return res
-    def _system(self, likes, rows, other):
+    def _every(self, other):
+        "What all rows of the `other` side add to each matrix"
+        return self.alpha0 * other.t() @ other
+    def _system(self, likes, rows, other, every):
         "The Cholesky factors of each row's matrix, and the vectors of what the row liked"
         v = other[likes.padded(rows)]
-        every = (self.alpha0 * other.t() @ other).expand(len(rows), -1, -1)
-        A = torch.baddbmm(every, v.mT, v)
-        A.diagonal(dim1=1, dim2=2).add_((self.reg * (likes.n[rows, None] + self.alpha0 * (len(other) - 1))**self.nu))
+        A = torch.baddbmm(every.expand(len(rows), -1, -1), v.mT, v)
+        ridge = self.reg * (likes.n[rows, None] + self.alpha0 * (len(other) - 1))**self.nu
+        A.diagonal(dim1=1, dim2=2).add_(ridge)
         return torch.linalg.cholesky(A), v
     def _newcomer(self, items):
         "The `Likes` of one row, who likes `items`"
@@ -219,8 +223,9 @@ class IALS(Module):
         return self.i_weight @ self.user_factors(items)
     def reasons(self, items:Tensor, item:int) -> Tensor:
         "What each of `items` adds to the score of `item` for somebody who likes them all"
-        A, _ = self._system(self._newcomer(items), items.new_zeros(1), self.i_weight)
-        return self.i_weight[items] @ torch.cholesky_solve(self.i_weight[item, :, None], A[0])[:, 0]
+        V = self.i_weight
+        A, _ = self._system(self._newcomer(items), items.new_zeros(1), V, self._every(V))
+        return V[items] @ torch.cholesky_solve(V[item, :, None], A[0])[:, 0]
     def similar(self, item:int) -> Tensor:
         "Cosines of the factors of every item to those of `item`; -inf for itself and `#na#`"
         res = F.normalize(self.i_weight) @ F.normalize(self.i_weight[item], dim=0)
