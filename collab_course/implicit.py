@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['Likes', 'ItemWeights', 'both_liked', 'LikesKNN', 'EASE', 'IALS']
 
-# %% ../nbs/library/implicit.ipynb #49974c90
-from collections.abc import Iterable
+# %% ../nbs/library/implicit.ipynb #26f6f4c8
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from .checks import check_counts
 from .dataloaders import DataLoaders
 from .layers import Module
 
-# %% ../nbs/library/implicit.ipynb #3017f948
+# %% ../nbs/library/implicit.ipynb #cf1acb51
 class Likes(Module):
     "Who liked what: for each row (a user, or after `flip` an item) a list of columns"
     def __init__(self,
@@ -62,6 +62,14 @@ class Likes(Module):
         nth = torch.arange(int(n.max()), device=rows.device)
         at = (self.start[rows, None] + nth).clamp(max=len(self.cols) - 1)
         return self.cols[at].long().masked_fill(nth >= n, 0)
+    def batches(self, rows:Tensor, cost:Callable, least:int=1) -> Iterator:
+        """`rows` in parts of about equally long lists. `cost(length)` is how many numbers a row takes;
+        no part takes more than 2^22, or it is a single row. Below `least`, all lengths count as equal."""
+        rows = rows[self.n[rows].argsort()]
+        width = 2**self.n[rows].clamp(min=least).double().log2().ceil().long()
+        for w, n in zip(*map(Tensor.tolist, width.unique_consecutive(return_counts=True))):
+            part, rows = rows[:n], rows[n:]
+            yield from part.split(max(1, 2**22 // cost(w)))
     def flip(self) -> 'Likes':
         "A row for each column, with the rows that have it"
         rows = torch.arange(len(self.n), device=self.cols.device)
@@ -99,7 +107,7 @@ class ItemWeights(Module):
         "How much a like of `item` says for every item; -inf for itself and `#na#`"
         return self.weight[item].index_fill(0, torch.tensor([0, item], device=self.weight.device), -torch.inf)
 
-# %% ../nbs/library/implicit.ipynb #bbe06d22
+# %% ../nbs/library/implicit.ipynb #7729f218
 def both_liked(
     likes:Likes, # A row a user
     max_gb:float, # Most memory to take, in GB of 10^9 bytes
@@ -114,9 +122,15 @@ def both_liked(
         f'max_gb={max_gb:g}. IALS makes lists too, and its memory grows with users and items only.')
     res = torch.zeros(n, n, device=device)
     for lists in (likes, *also):
-        for rows in torch.arange(len(lists.n), device=device).split(max(1, 2**24 // n)):
+        long = lists.n > n / 16
+        for rows in lists.batches((~long & (lists.n > 0)).nonzero()[:, 0], lambda w: w * w):
+            cols = lists.padded(rows)
+            at = (cols[:, :, None] * n + cols[:, None]).flatten()
+            res.view(-1).index_add_(0, at, res.new_ones(1).expand(len(at)))
+        for rows in long.nonzero()[:, 0].split(max(1, 2**24 // n)):
             table = lists.table(rows)
             res.addmm_(table.t(), table)
+    res[0], res[:, 0] = 0, 0 # where padding went
     return res
 
 # %% ../nbs/library/implicit.ipynb #c71eb46f
@@ -157,7 +171,7 @@ class EASE(ItemWeights):
         inverse = torch.cholesky_inverse(both)
         super().__init__(likes, inverse.div_(-inverse.diagonal()).fill_diagonal_(0))
 
-# %% ../nbs/library/implicit.ipynb #af4696c3
+# %% ../nbs/library/implicit.ipynb #024027ff
 class IALS(Module):
     """Factors whose product is near 1 for a like and near 0 for other pairs, which count less, by
     alternating least squares (Hu, Koren and Volinsky, 2008; in the form and with the names of Rendle
@@ -188,14 +202,11 @@ class IALS(Module):
         self.register_buffer('i_weight', items)
     def half_step(self, likes:Likes, other:Tensor) -> Tensor:
         "The best factors for each row of `likes` while those of the `other` side stand still"
-        k, n = other.shape[1], likes.n
-        res, width = other.new_zeros(len(n), k), 2**n.clamp(min=k).double().log2().ceil().long()
-        every = self._every(other)
-        for w in width[n > 0].unique().tolist():
-            rows = ((width == w) & (n > 0)).nonzero().flatten()
-            for rows in rows[n[rows].argsort()].split(max(1, 2**22 // (w * k))):
-                A, v = self._system(likes, rows, other, every)
-                res[rows] = torch.cholesky_solve(v.sum(dim=1)[..., None], A)[..., 0]
+        k = other.shape[1]
+        res, every = other.new_zeros(len(likes.n), k), self._every(other)
+        for rows in likes.batches(likes.n.nonzero()[:, 0], lambda w: w * k, least=k):
+            A, v = self._system(likes, rows, other, every)
+            res[rows] = torch.cholesky_solve(v.sum(dim=1)[..., None], A)[..., 0]
         return res
     def _every(self, other):
         "What all rows of the `other` side add to each matrix"

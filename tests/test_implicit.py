@@ -167,6 +167,14 @@ class TestEach:
         codes = small.classes[small.item_name].encode(listed[small.item_name]).long()
         np.testing.assert_allclose(listed.prediction, learn.model.score_all(tensor([3]))[0, codes], atol=1e-5)
 
+def test_counts_from_short_lists_and_long():
+    rated = torch.rand(300, 200, generator=torch.Generator().manual_seed(0)) < torch.linspace(0, 0.3, 300)[:, None]
+    rated[:, 0] = False
+    likes = Likes(*rated.nonzero().t(), 300, 200)
+    assert (likes.n > 200 / 16).any() and ((likes.n > 0) & (likes.n < 200 / 16)).any() and (likes.n == 0).any()
+    expected = rated.float().t() @ rated.float()
+    assert torch.equal(both_liked(likes, 1), expected) and torch.equal(both_liked(likes, 1, also=[likes, likes]), 3 * expected)
+
 @pytest.mark.parametrize('make', [EASE, LikesKNN])
 def test_quadratic_models_say_what_they_would_take(small, make):
     with pytest.raises(ValueError, match=r'42 items.*0\.0 GB, and max_gb=1e-06.*IALS'): make(small, max_gb=1e-6)
