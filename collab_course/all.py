@@ -49,6 +49,7 @@ from .comparison import *
 from .evaluation import *
 from .ranking import *
 from .implicit import *
+from .qualities import *
 from .files import *
 from .rebuild import *
 from .persistence import *
