@@ -138,7 +138,7 @@ OURS = {
 }
 THEIRS = {
     'implicit ALS': ('implicit', 'ALS', grid(factors=[64], regularization=[10, 30, 60], alpha=[1, 2, 4, 8], iterations=[15])),
-    'implicit BPR': ('implicit', 'BPR', grid(factors=[100], learning_rate=[0.01, 0.05, 0.1], iterations=[100])),
+    'implicit BPR': ('implicit', 'BPR', grid(factors=[100], learning_rate=[0.01], regularization=[0.01, 0.05, 0.1], iterations=[30, 100])),
     'Cornac BPR': ('cornac', 'BPR', [dict(k=200, max_iter=200, learning_rate=0.01, lambda_reg=0.001)]), # as in the public table
     'Cornac EASE': ('cornac', 'EASE', grid(lamb=[300, 500, 800], posB=[False])),
 }
