@@ -16,9 +16,11 @@ from .checks import check_counts
 from .dataloaders import DataLoaders
 from .layers import Module
 
-# %% ../nbs/library/implicit.ipynb #cf1acb51
+# %% ../nbs/library/implicit.ipynb #a5904b1e
 class Likes(Module):
     "Who liked what: for each row (a user, or after `flip` an item) a list of columns"
+    cols:Tensor
+    start:Tensor
     def __init__(self,
         rows:Tensor, # Indices of users, one for each like
         cols:Tensor, # Indices of items, as many
@@ -37,7 +39,8 @@ class Likes(Module):
     ) -> 'Likes': # A row a user
         "The likes among the training rows of `dls`. Raises `ValueError` where nothing is liked."
         x = dls.train.x if at_least is None else dls.train.x[dls.train.y.flatten() >= at_least]
-        if len(x): return cls(*x.unbind(1), *map(len, dls.classes.values()))
+        n_users, n_items = map(len, dls.classes.values())
+        if len(x): return cls(x[:, 0], x[:, 1], n_users, n_items)
         raise ValueError(f'no rating is {at_least} or more, so nothing is liked: lower at_least.')
     @property
     def n(self) -> Tensor:
@@ -63,8 +66,8 @@ class Likes(Module):
         at = (self.start[rows, None] + nth).clamp(max=len(self.cols) - 1)
         return self.cols[at].long().masked_fill(nth >= n, 0)
     def batches(self, rows:Tensor, cost:Callable, least:int=1) -> Iterator:
-        """`rows` in parts of about equally long lists. `cost(length)` is how many numbers a row takes;
-        no part takes more than 2^22, or it is a single row. Below `least`, all lengths count as equal."""
+        """`rows` in parts with lists of about equal length; lengths up to `least` count as equal.
+        `cost(length)` is how many numbers a row takes, and a part of two rows or more at most 2^22."""
         rows = rows[self.n[rows].argsort()]
         width = 2**self.n[rows].clamp(min=least).double().log2().ceil().long()
         for w, n in zip(*map(Tensor.tolist, width.unique_consecutive(return_counts=True))):
@@ -75,9 +78,11 @@ class Likes(Module):
         rows = torch.arange(len(self.n), device=self.cols.device)
         return Likes(self.cols, rows.repeat_interleave(self.n), self.n_cols, len(rows))
 
-# %% ../nbs/library/implicit.ipynb #20c85c84
+# %% ../nbs/library/implicit.ipynb #72ec816d
 class ItemWeights(Module):
     "Scores an item by the sum of the weights that it gets from the items that a user liked"
+    weight:Tensor
+    average:Tensor
     def __init__(self,
         likes:Likes, # A row a user
         weight:Tensor, # n_items x n_items: row j, column i is what a like of j says for i
@@ -105,7 +110,8 @@ class ItemWeights(Module):
         return self.weight[items, item]
     def similar(self, item:int) -> Tensor:
         "How much a like of `item` says for every item; -inf for itself and `#na#`"
-        return self.weight[item].index_fill(0, torch.tensor([0, item], device=self.weight.device), -torch.inf)
+        out = torch.tensor([0, item], device=self.weight.device)
+        return self.weight[item].index_fill(0, out, -torch.inf)
 
 # %% ../nbs/library/implicit.ipynb #7729f218
 def both_liked(
@@ -171,11 +177,13 @@ class EASE(ItemWeights):
         inverse = torch.cholesky_inverse(both)
         super().__init__(likes, inverse.div_(-inverse.diagonal()).fill_diagonal_(0))
 
-# %% ../nbs/library/implicit.ipynb #024027ff
+# %% ../nbs/library/implicit.ipynb #bb7b0752
 class IALS(Module):
     """Factors whose product is near 1 for a like and near 0 for other pairs, which count less, by
     alternating least squares (Hu, Koren and Volinsky, 2008; in the form and with the names of Rendle
     and others, 2021, arXiv:2110.14037)"""
+    u_weight:Tensor
+    i_weight:Tensor
     def __init__(self,
         dls:DataLoaders, # Ratings: `CollabDataLoaders`
         n_factors:int=64, # Numbers that stand for a user or an item
@@ -186,8 +194,8 @@ class IALS(Module):
         at_least:float|None=None, # Lowest rating that counts as liked; None takes whatever was rated
     ):
         check_counts(n_factors=n_factors, n_epochs=n_epochs)
-        if not (reg > 0 and alpha0 >= 0): raise ValueError(f'reg={reg}, alpha0={alpha0}: the first is above 0, '
-                                                           'the second 0 or more')
+        if not (reg > 0 and alpha0 >= 0):
+            raise ValueError(f'reg={reg}, alpha0={alpha0}: the first is above 0, the second 0 or more')
         self.reg, self.alpha0, self.nu = reg, alpha0, nu
         likes = Likes.from_dls(dls, at_least)
         liked_by, some = likes.flip(), likes.n > 0
@@ -228,7 +236,8 @@ class IALS(Module):
         return self.u_weight[users] @ self.i_weight.t()
     def user_factors(self, items:Tensor) -> Tensor:
         "The factors of somebody new who likes `items`; of nobody's likes, the average user's"
-        return self.half_step(self._newcomer(items), self.i_weight)[0] if len(items) else self.u_weight[0]
+        if not len(items): return self.u_weight[0]
+        return self.half_step(self._newcomer(items), self.i_weight)[0]
     def fold_in(self, items:Tensor) -> Tensor:
         "The score of every item for somebody new who likes `items`"
         return self.i_weight @ self.user_factors(items)

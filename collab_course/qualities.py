@@ -15,7 +15,7 @@ from .implicit import Likes
 from .learner import Learner
 from .scoring import score_all
 
-# %% ../nbs/library/qualities.ipynb #2f21ea08
+# %% ../nbs/library/qualities.ipynb #42a0b3d1
 def coverage(
     tops:Tensor, # Users x k: indices of the items listed
     n_items:int, # Items that could be listed
@@ -46,7 +46,8 @@ def popularity_lift(
     n_likes:Tensor, # How many users liked each item
     own:Tensor, # For each of these users the mean of `n_likes` over what they liked themselves
 ) -> float: # 0 where lists are as popular as tastes, 1 where twice as much
-    "By what share listed items are more popular than those that the users liked (Abdollahpouri and others, 2020)"
+    """By what share listed items are more popular than those that the users liked (Abdollahpouri and
+    others, 2020)"""
     return (n_likes[tops].double().mean() / own.double().mean() - 1).item()
 
 def diversity(
@@ -59,7 +60,7 @@ def diversity(
     itself = unit.square().sum(dim=1)[tops].sum(dim=1)
     return (1 - (total - itself) / (k * (k - 1))).mean().item()
 
-# %% ../nbs/library/qualities.ipynb #c0c3a2e4
+# %% ../nbs/library/qualities.ipynb #cdf91a90
 def list_qualities(
     model:Learner|nn.Module, # A `Learner` or module
     dls:DataLoaders, # Items of a user's training rows are not listed
@@ -67,15 +68,17 @@ def list_qualities(
     vectors:Tensor|None=None, # A row an item, for the diversity; who liked it by default
 ) -> dict: # Name to number
     "Coverage, Gini, novelty, popularity lift and diversity of the lists for all users with training rows"
-    likes, tops = Likes.from_dls(dls), []
+    likes, parts = Likes.from_dls(dls), []
     n_users, n_items = map(len, dls.classes.values())
     users = likes.n.nonzero()[:, 0]
     for part in users.split(max(1, 2**24 // n_items)):
         barred = likes.table(part).bool().index_fill(1, users.new_zeros(1), True)
-        tops.append(score_all(model, part, n_items).masked_fill(barred, -torch.inf).topk(k).indices)
-    tops, liked_by = torch.cat(tops), likes.flip()
+        parts.append(score_all(model, part, n_items).masked_fill(barred, -torch.inf).topk(k).indices)
+    tops, liked_by = torch.cat(parts), likes.flip()
     n_likes, (place, items) = liked_by.n, likes.pairs(users)
-    own = torch.zeros(len(users), dtype=torch.double, device=users.device).index_add_(0, place, n_likes[items].double()) / likes.n[users]
+    own = torch.bincount(place, n_likes[items].double()) / likes.n[users]
     if vectors is None: vectors = liked_by.table(torch.arange(n_items, device=users.device))
-    return {'coverage': coverage(tops, n_items - 1), 'gini': gini(tops, n_items - 1), 'novelty': novelty(tops, n_likes, len(users)),
-            'popularity_lift': popularity_lift(tops, n_likes, own), 'diversity': diversity(tops, vectors)}
+    return {'coverage': coverage(tops, n_items - 1), 'gini': gini(tops, n_items - 1),
+            'novelty': novelty(tops, n_likes, len(users)),
+            'popularity_lift': popularity_lift(tops, n_likes, own),
+            'diversity': diversity(tops, vectors)}
