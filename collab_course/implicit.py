@@ -139,13 +139,13 @@ def both_liked(
     res[0], res[:, 0] = 0, 0 # where padding went
     return res
 
-# %% ../nbs/library/implicit.ipynb #c71eb46f
+# %% ../nbs/library/implicit.ipynb #81ca8689
 class LikesKNN(ItemWeights):
     """Scores an item by its cosines to the items that a user liked, from the `k` most like it (Deshpande
     and Karypis, 2004). Raises `ValueError` where that takes more memory than `max_gb`."""
     def __init__(self,
         dls:DataLoaders, # Ratings: `CollabDataLoaders`
-        k:int=40, # Items that may speak for an item: those most like it
+        k:int=320, # Items that may speak for an item: those most like it
         at_least:float|None=None, # Lowest rating that counts as liked; None takes whatever was rated
         max_gb:float=4, # Most memory to take, in GB
     ):
