@@ -100,6 +100,8 @@ lab: .venv/installed
 bench: data
 	$(BIN)/python bench/run.py --large
 	$(BIN)/python bench/evaluation.py > bench/evaluation.txt
+	$(BIN)/python bench/lists.py > bench/lists.txt
+	$(BIN)/python bench/lists.py --large >> bench/lists.txt
 
 lessons: data
 	$(BIN)/nbdev_export

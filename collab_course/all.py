@@ -14,7 +14,6 @@ from fastcore.test import *
 from fastcore.xtras import *
 from torch import Tensor, nn, tensor
 
-from .validation import *
 from .download import *
 from .data import *
 from .spreadsheet import *
@@ -32,6 +31,7 @@ from .splits import *
 from .baselines import *
 from .evaluation import *
 from .ranking import *
-from .files import *
+from .implicit import *
+from .qualities import *
 from .persistence import *
 from .exercises import *

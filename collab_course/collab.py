@@ -69,6 +69,7 @@ class EmbeddingDotBias(Module):
         return code.long()
 
 # %% ../nbs/library/collab.ipynb #c191a29c
+from collections.abc import Sequence
 from functools import cache
 from numbers import Real
 from typing import Any

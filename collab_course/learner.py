@@ -6,8 +6,6 @@
 __all__ = ['MSELossFlat', 'rmse', 'mae', 'SuggestedLRs', 'cos_anneal', 'one_cycle', 'valley', 'set_seed', 'LRFinder', 'Learner']
 
 # %% ../nbs/06_learner.ipynb #f2e33a65
-from collections.abc import Callable, Iterable, Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -28,6 +26,7 @@ def mae(pred:Tensor, targ:Tensor) -> Tensor:
 
 # %% ../nbs/06b_learning_rate.ipynb #a49904e3
 from collections import namedtuple
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -62,6 +61,7 @@ def valley(lrs:Sequence|np.ndarray, losses:Sequence|np.ndarray) -> float:
 
 # %% ../nbs/library/learner.ipynb #213c5015
 import copy, math, random
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, contextmanager
 from numbers import Real
 from typing import Any
