@@ -1,27 +1,28 @@
-# make course   get the data, run every lesson, build the readable site
+# make course   get the data, run every notebook, build the readable site
 # make test     check everything that must hold before a change lands
-# make test-matrix  the tests on each Python here, with the lowest and the newest dependencies
-# make coverage      the package's lines that neither lessons nor tests run
-# make trust        everything that was tried and survived, in one table: tests, coverage, other versions
-# make mutants       how many small mistakes put into the package the tests catch
+# make test-slow     what takes longer: every lesson as on Colab, coverage, each Python with the lowest and the newest dependencies
 # make lab      JupyterLab, open on the lessons
 # make site     the site from the stored notebooks, without running them
 # make bench    times and accuracy beside other libraries
-# make lessons  for authors: run the lessons, store outputs in nbs/, renew the package and README.md
+# make lessons  for authors: export the package, run all notebooks, store their outputs, renew README.md
+# make retarget [USER=... REPO=... BRANCH=...]     point badges, links, README.md and site at the repository in settings.ini
 
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -ec
 PYTHON ?= python3
 BIN := .venv/bin
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 QUIET := -q --progress-bar off
+TORCH := $(QUIET) --no-deps --retries 0 -c constraints.txt --extra-index-url $(TORCH_INDEX) torch
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: course test test-matrix coverage trust mutants lab site bench lessons data wheel clean
+.PHONY: course test test-slow lint notebooks lessons-on-wheel lessons-on-colab coverage mutants lab site bench lessons retarget data wheel clean
 
 .venv/installed: settings.ini setup.py constraints.txt
 	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 10), 'collab_course needs Python 3.10 or later'"
 	$(PYTHON) -m venv .venv
 	@echo "Installing the package and its tools into .venv (a few minutes the first time)"
-	$(BIN)/python -m pip install --no-deps --retries 0 -c constraints.txt --extra-index-url $(TORCH_INDEX) torch
+	$(BIN)/python -m pip install $(TORCH)
 	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
 	touch $@
 
@@ -29,8 +30,8 @@ data: .venv/installed
 	$(BIN)/python -c "from collab_course.data import untar_data; print('MovieLens 100K is in', untar_data())"
 
 course: data
+	rm -rf build/lessons && mkdir -p build && cp -r nbs build/lessons
 	$(BIN)/python .ci/lessons.py --to build/lessons
-	cp -r nbs/conf.py nbs/*.md nbs/images nbs/_static build/lessons/
 	$(BIN)/sphinx-build -q -W --keep-going -b html build/lessons build/site
 	@echo "Read the course at file://$(CURDIR)/build/site/index.html"
 
@@ -38,10 +39,28 @@ site: .venv/installed
 	$(BIN)/sphinx-build -q -W --keep-going -b html nbs build/site
 	@echo "Read the course at file://$(CURDIR)/build/site/index.html"
 
-# The lessons run on the built wheel and what it asks for, in an environment without the tools, as on Colab.
+test: lint notebooks lessons-on-wheel lessons-on-colab site
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadgroup tests
+
+test-slow: coverage
+	$(MAKE) lessons-on-colab COLAB=
+	$(BIN)/nox
+
+lint: .venv/installed
+	$(BIN)/ruff check --quiet
+	$(BIN)/mypy
+
+# nbdev_test is content with no notebook at all, so they are counted.
+notebooks: data
+	@mkdir -p build
+	OMP_NUM_THREADS=1 $(BIN)/nbdev_test --do_print --timing --n_workers 2 2>&1 | tee build/notebooks.log | grep -v '^Starting\|^- Completed'
+	@ran=$$(grep -c '^- Completed' build/notebooks.log); there=$$($(BIN)/python .ci/pages.py | wc -l); \
+	    echo "nbdev_test ran $$ran of $$there notebooks"; test $$ran = $$there
+
+# The lessons run on the built wheel and what it asks for, in an environment without the tools.
 build/wheel/installed: settings.ini setup.py constraints.txt
 	$(PYTHON) -m venv build/wheel
-	build/wheel/bin/python -m pip install $(QUIET) --no-deps --retries 0 -c constraints.txt --extra-index-url $(TORCH_INDEX) torch
+	build/wheel/bin/python -m pip install $(TORCH)
 	touch $@
 
 wheel: .venv/installed build/wheel/installed
@@ -51,19 +70,26 @@ wheel: .venv/installed build/wheel/installed
 	build/wheel/bin/python -m pip install $(QUIET) --force-reinstall --no-deps dist/*.whl
 	build/wheel/bin/python -m pip check
 
-test: data wheel site
-	$(BIN)/python .ci/in_step.py
+lessons-on-wheel: data wheel
 	build/wheel/bin/python .ci/lessons.py
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadgroup tests
 
-test-matrix:
-	$(PYTHON) .ci/matrix.py
+# What the course needs of what Colab has; the package is no part of it.
+build/colab/installed: constraints.txt
+	$(PYTHON) -m venv build/colab
+	build/colab/bin/python -m pip install $(TORCH)
+	build/colab/bin/python -m pip install $(QUIET) -c constraints.txt torch pandas matplotlib ipykernel nbclient
+	touch $@
+
+COLAB ?= 04_one_hot
+lessons-on-colab: data build/colab/installed
+	build/colab/bin/python .ci/colab.py $(COLAB)
 
 coverage: data
-	$(BIN)/python .ci/uncovered.py
-
-trust: data wheel site
-	$(BIN)/python .ci/trust.py
+	rm -rf build/coverage && mkdir -p build/coverage
+	$(BIN)/coverage run .ci/lessons.py --to build/coverage/lessons
+	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/coverage run -m pytest -q -p no:cacheprovider -n auto --dist loadgroup tests
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
 
 mutants: data
 	$(BIN)/python .ci/mutants.py
@@ -80,6 +106,11 @@ lessons: data
 	$(BIN)/python .ci/lessons.py --write
 	$(BIN)/nbdev_clean
 	$(BIN)/python .ci/readme.py
+
+# USER is also a variable of the shell, so only what the command line says counts.
+given = $(if $(filter command,$(origin $(1))),--$(2) $($(1)))
+retarget: .venv/installed
+	$(BIN)/python .ci/retarget.py $(call given,USER,user) $(call given,REPO,repo) $(call given,BRANCH,branch)
 
 clean:
 	rm -rf .venv .bench build dist *.egg-info

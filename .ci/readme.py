@@ -5,8 +5,7 @@ from pathlib import Path
 import nbformat
 from nbconvert import MarkdownExporter
 
-ROOT = Path(__file__).resolve().parent.parent
-NBS, README, IMAGES = ROOT/'nbs', ROOT/'README.md', ROOT/'nbs'/'images'
+from pages import NBS, ROOT
 
 def shown(cell):
     "Does a reader see this cell?"
@@ -32,8 +31,9 @@ def readme():
     text = re.sub(r'^[ \t]+$', '', text, flags=re.M)
     return re.sub(r'\n{3,}', '\n\n', text).strip() + '\n', {Path(k).name: v for k, v in resources['outputs'].items()}
 
-if __name__ == '__main__':
+def write_readme():
     text, images = readme()
-    README.write_text(text, encoding='utf-8')
-    IMAGES.mkdir(exist_ok=True)
-    for name, data in images.items(): (IMAGES/name).write_bytes(data)
+    (ROOT/'README.md').write_text(text, encoding='utf-8')
+    for name, data in images.items(): (NBS/'images'/name).write_bytes(data)
+
+if __name__ == '__main__': write_readme()

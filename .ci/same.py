@@ -7,7 +7,7 @@ import re, sys
 
 import nbformat
 
-from lessons import NBS, ROOT
+from pages import NBS, ROOT, pages
 
 SECONDS = re.compile(r'\b\d+(\.\d+)?\s?(s|ms|\xb5s|us|seconds|it/s|batch/s)\b')
 #: what differs from run to run: a lesson that measures time, and the page of checks, which try answers on fresh random numbers
@@ -21,8 +21,9 @@ def texts(cell):
 
 def main():
     same, free, off = 0, 0, []
-    for file in sorted((ROOT/'build'/'lessons').glob('*.ipynb')):
-        pairs = zip(nbformat.read(NBS/file.name, as_version=4).cells, nbformat.read(file, as_version=4).cells, strict=True)
+    for file in pages():
+        copy = ROOT/'build'/'lessons'/file.relative_to(NBS)
+        pairs = zip(nbformat.read(file, as_version=4).cells, nbformat.read(copy, as_version=4).cells, strict=True)
         for i, (a, b) in enumerate(pairs):
             if texts(a) == texts(b): same += bool(texts(a))
             elif file.stem in FREE: free += 1

@@ -52,42 +52,36 @@ def read_lesson(text):
     if nb.cells[0].source.startswith(f"# {cfg['title']}"): nb.cells.append(nbformat.v4.new_markdown_cell(CONTENTS))
     return nb
 
-CONTENTS = """```{toctree}
+def library():
+    "Names of the pages behind the lessons"
+    here = Path(__file__).parent
+    return sorted((o.relative_to(here).with_suffix('').as_posix() for o in here.rglob('[a-z]*.ipynb') if o.stem != 'index' and '.ipynb_checkpoints' not in o.parts), key=lambda o: o.split('/')[-1])
+
+CONTENTS = f"""```{{toctree}}
 :hidden:
 :caption: Lessons
 :glob:
 [0-9]*
 ```
-```{toctree}
+```{{toctree}}
 :hidden:
 :caption: Behind the lessons
-download
-planted
-library/spreadsheet
-checks
-in_place
-seeds
-optimiser
-progress
-learner_base
-arguments
-library/interpretation
-backprop
-taste
-library/splits
-library/baselines
-library/evaluation
-files
-rebuild
-cli
-exercises
+map
+{chr(10).join(library())}
 ```
-```{toctree}
+```{{toctree}}
 :hidden:
 :caption: To look up
 bad_input
 api
 ```"""
+
+def add_modules(app, docname, source):
+    "List the package's modules on the page `api`, in the order in which `all` imports them"
+    if docname != 'api': return
+    text = (root/cfg['lib_path']/'all.py').read_text(encoding='utf-8')
+    for name in [*re.findall(r'^from \.(\w+) import', text, re.M), 'cli']:
+        source[0] += f"\n## {name}\n\n```{{eval-rst}}\n.. automodule:: {cfg['lib_path']}.{name}\n   :members:\n```\n"
 
 def add_arguments(app, what, name, obj, options, lines):
     "Add to a docstring what the comments beside the arguments say"
@@ -105,5 +99,6 @@ def mathml(display):
     return visit
 
 def setup(app):
+    app.connect('source-read', add_modules)
     app.connect('autodoc-process-docstring', add_arguments)
     app.add_html_math_renderer('mathml', (mathml('inline'), None), (mathml('block'), None))

@@ -7,7 +7,7 @@ import pytest
 
 from collab_course import exercises
 
-PAGE = Path(__file__).parent.parent/'nbs'/'exercises.ipynb'
+PAGE = next((Path(__file__).parent.parent/'nbs').rglob('exercises.ipynb'))
 
 @pytest.mark.slow
 def test_answers_are_right_and_mistakes_are_found(tmp_path, capsys):

@@ -4,7 +4,7 @@ import json, math
 import pytest
 
 import golden
-from collab_course.all import CollabDataLoaders, Learner, collab_learner, load_learner, make_ratings
+from collab_course.all import collab_learner, load_learner
 
 #: by how much numbers may differ, as a share and in absolute terms: processors round differently, and training makes more of it
 EXACT, TRAINED = (1e-4, 1e-5), (5e-3, 1e-4)

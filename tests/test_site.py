@@ -49,7 +49,7 @@ FAINT = r"""() => {
 }"""
 
 LESSONS = sorted(o.stem for o in (ROOT/'nbs').glob('[0-9]*.ipynb'))
-PAGES = sorted(o.stem for o in (ROOT/'nbs').iterdir() if o.suffix in ('.ipynb', '.md'))
+PAGES = sorted(o.relative_to(ROOT/'nbs').with_suffix('').as_posix() for o in (ROOT/'nbs').rglob('[!_.]*') if o.suffix in ('.ipynb', '.md') and '.ipynb_checkpoints' not in o.parts)
 
 def test_next_leads_from_the_first_page_to_the_last(page, site):
     page.goto(f'{site}/index.html')
