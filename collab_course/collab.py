@@ -134,32 +134,34 @@ def score_all(
 # %% ../nbs/library/collab.ipynb #d4b2619d
 def dot_product_gradient(
     tables:Sequence, # Factors of users and of items, biases of users and of items as vectors
-    grads:Sequence, # Their gradients: zeros, shaped alike, to be filled
+    grads:Sequence, # Tensors for their gradients, shaped alike: written over
     y_range:tuple|None, # Range of the predictions
     x:Tensor, # n x 2: user and item index
     y:Tensor, # Ratings
 ) -> Tensor: # The loss, one number
-    "Mean squared error of an `EmbeddingDotBias` on a batch; fills `grads` with its gradient"
+    "Mean squared error of an `EmbeddingDotBias` on a batch; its gradient goes into `grads`"
     (u_weight, i_weight, u_bias, i_bias), (users, items) = tables, x.unbind(1)
     u, i = u_weight.index_select(0, users), i_weight.index_select(0, items)
     score = (u * i).sum(1)
     score.add_(u_bias.index_select(0, users)).add_(i_bias.index_select(0, items))
-    y = y.reshape(-1)
+    n, y = x.shape[0], y.reshape(-1)
     if y.dtype != score.dtype: y = y.to(score.dtype)
     if y_range is None:
         err = y - score
-        g, scale = err, -2 / len(x)
+        g, scale = err, -2 / n
     else:
         lo, hi = y_range
         s = score.sigmoid_()
         err = torch.sub(y, s, alpha=hi - lo)
         if lo: err -= lo
-        g, scale = torch.ops.aten.sigmoid_backward.default(err, s), -2 * (hi - lo) / len(x)
-    if len(x) > 128: g, scale = g * scale, 1
-    col = g.unsqueeze(1)
-    for grad, rows, part in zip(grads, (users, items) * 2, (i.mul_(col), u.mul_(col), g, g)):
-        grad.index_add_(0, rows, part, alpha=scale)
-    return err.dot(err).mul_(_one_over(len(x), err.dtype))
+        g, scale = torch.ops.aten.sigmoid_backward.default(err, s), -2 * (hi - lo) / n
+    if n > 128: g, scale = g * scale, 1
+    col, (for_u, for_i, for_u_bias, for_i_bias) = g.unsqueeze(1), grads
+    for_u.zero_().index_add_(0, users, i.mul_(col), alpha=scale)
+    for_i.zero_().index_add_(0, items, u.mul_(col), alpha=scale)
+    for_u_bias.zero_().index_add_(0, users, g, alpha=scale)
+    for_i_bias.zero_().index_add_(0, items, g, alpha=scale)
+    return err.dot(err).mul_(_one_over(n, err.dtype))
 
 @cache # a plain number would be made a tensor at each step
 def _one_over(n, dtype): return torch.tensor(1 / n, dtype=dtype)
@@ -175,7 +177,6 @@ class CollabLearner(Learner):
         if ps and self._where != [p.data_ptr() for p in ps]: self._prepare(ps)
         if not ps or not self._grads: return super().gradient(xb, yb)
         with self._unrecorded:
-            self._all_grads.zero_()
             (tables, grads), y_range = self._vectors, vars(self.model)['y_range']
             loss = dot_product_gradient(tables, grads, y_range, xb, yb)
         for p, grad in zip(ps, self._grads): p.grad = grad
@@ -195,15 +196,14 @@ class CollabLearner(Learner):
             if o.max_norm or o.scale_grad_by_freq or o.sparse: return
         ps = [o._parameters['weight'] for o in lookups]
         for p in ps:
-            if not p.requires_grad or p._backward_hooks or p._post_accumulate_grad_hooks: return
+            if not p.requires_grad or p.grad is not None: return
+            if p._backward_hooks or p._post_accumulate_grad_hooks: return
         return ps
     def _prepare(self, ps):
-        "One long tensor for all gradients, cut to the shapes of `ps`; both with biases as vectors"
+        "Tensors for the gradients of `ps`; views of these and of `ps` with the biases as vectors"
         self._where, self._grads = [p.data_ptr() for p in ps], None
         if len({*self._where}) < 4 or len({(p.dtype, p.device) for p in ps}) > 1: return
-        sizes, self._unrecorded = [p.numel() for p in ps], torch.inference_mode()
-        self._all_grads = torch.zeros(sum(sizes), dtype=ps[0].dtype, device=ps[0].device)
-        self._grads = [o.view(p.shape) for o, p in zip(self._all_grads.split(sizes), ps)]
+        self._unrecorded, self._grads = torch.inference_mode(), [torch.zeros_like(p) for p in ps]
         def vectors(ts): return [*ts[:2], *(t.view(-1) for t in ts[2:])]
         self._vectors = vectors([p.detach() for p in ps]), vectors(self._grads)
 

@@ -39,6 +39,7 @@ class Adam:
         if groups and not isinstance(groups[0], dict): groups = [{'params': groups}]
         defaults = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
         self.param_groups = [{**defaults, **g, 'params': list(g['params'])} for g in groups]
+        self._one = torch.ones(())
         self._averages = [] # of each group: gradients, their squares, counts of steps, all counts
         for g in self.param_groups:
             avgs, sqrs = ([torch.zeros_like(p) for p in g['params']] for _ in range(2))
@@ -52,7 +53,7 @@ class Adam:
             ps, grads = g['params'], [p.grad for p in g['params']]
             have = [i for i, o in enumerate(grads) if o is not None]
             if not have: continue
-            if len(have) == len(ps): count += 1
+            if len(have) == len(ps): count += self._one
             else:
                 count[have] += 1
                 ps, grads, avgs, sqrs, steps = ([o[i] for i in have]

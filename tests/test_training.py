@@ -1,7 +1,7 @@
 """What training promises beyond its losses."""
 import pytest
 
-from collab_course import learner as schedule
+from collab_course import learner
 from collab_course.all import *
 
 def pairs(dl): return torch.cat([x for x, _ in dl])
@@ -62,7 +62,7 @@ def test_lr_find_puts_everything_back(dls):
 
 def test_lr_find_reads_neither_the_first_tenth_nor_the_last_five_steps(dls, monkeypatch):
     read = []
-    monkeypatch.setattr(schedule, 'valley', lambda lrs, losses: read.append((lrs, losses)) or valley(lrs, losses))
+    monkeypatch.setattr(learner, 'valley', lambda lrs, losses: read.append((lrs, losses)) or valley(lrs, losses))
     learn = collab_learner(dls, y_range=(0, 5.5))
     found, rec = learn.lr_find(show_plot=False, num_it=60, stop_div=False).valley, learn.recorder
     (lrs, losses), kept = read[0], slice(6, 55)
