@@ -132,3 +132,26 @@ def test_no_batches_are_no_validation_rows(learn):
     with pytest.raises(ValueError): learn.get_preds(dl=[])
 
 def test_rates_may_be_any_real_number(learn): learn.fit(1, np.float32(1e-3), wd=np.float64(0.1))
+
+class Elsewhere(torch.Tensor):
+    "A tensor that says it is not on the CPU, as a GPU's would"
+    is_cpu = False
+
+def test_a_loss_that_is_no_number_elsewhere_ends_training_with_the_epoch(dls):
+    class OnGPU(Learner):
+        def gradient(self, xb, yb): return (super().gradient(xb, yb) * float('nan')).as_subclass(Elsewhere)
+    class Ends(Callback):
+        epochs = 0
+        def after_epoch(self): self.epochs += 1
+    learn, ends = OnGPU(dls, DotProduct(*(len(o) for o in dls.classes.values()), 3)), Ends()
+    with learn.no_bar(), learn.no_logging(), pytest.raises(FloatingPointError, match='the last of epoch 0'): learn.fit(2, 1e-3, cbs=ends)
+    assert ends.epochs == 0
+
+def test_training_that_is_called_off_before_it_begins(dls):
+    class Off(Callback):
+        ended = False
+        def before_fit(self): raise CancelFitException
+        def after_fit(self): self.ended = True
+    learn, off = Learner(dls, DotProduct(*(len(o) for o in dls.classes.values()), 3)), Off()
+    learn.fit(1, 1e-3, cbs=off)
+    assert off.ended and not learn.recorder.losses
