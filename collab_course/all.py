@@ -44,6 +44,7 @@ from .new_users import *
 from .recommendation import *
 from .splits import *
 from .baselines import *
+from .bpmf import *
 from .scoring import *
 from .comparison import *
 from .evaluation import *
