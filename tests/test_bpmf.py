@@ -2,7 +2,7 @@
 import pytest
 
 from collab_course.all import *
-from collab_course.bpmf import Gibbs, Groups, Link, OrderedProbit, Precisions, Side, Sittings, sitting_rows
+from collab_course.bpmf import Gibbs, Groups, Link, OrderedProbit, Precisions, Side
 
 def rng(seed=0): return torch.Generator().manual_seed(seed)
 
@@ -69,7 +69,8 @@ def test_mean_and_precision_given_vectors():
     for _ in range(4000):
         side.draw_prior(g)
         draws.append(torch.cat([side.mean, side.precision.flatten()]))
-    precision = torch.distributions.Wishart(5, torch.eye(k) / 4).sample((n,))
+    roots = torch.randn(n, 5, k, generator=g) / 2
+    precision = roots.mT @ roots
     mean = torch.linalg.solve(torch.linalg.cholesky(2 * precision).mT, torch.randn(n, k, 1, generator=g))[..., 0]
     weight = sum(log_normal(v, mean, precision) for v in side.vectors).softmax(0)
     right = weight @ torch.cat([mean, precision.flatten(1)], 1)
@@ -259,7 +260,7 @@ def test_cold_start():
     y = dls.valid.y.flatten()
     new = (BPMF(dls, 3, 60, item_features=features)(dls.valid.x) - y).square().mean().sqrt()
     by_kind = df[df.item >= 10].rating.groupby(kind[df.item[df.item >= 10]]).mean()
-    assert new < 0.55 and new < 0.6 * (torch.from_numpy(by_kind[kind[df.item[df.item < 10]]].to_numpy()) - y).square().mean().sqrt()
+    assert new < 0.55 and new < 0.6 * (tensor(by_kind[kind[df.item[df.item < 10]]].to_numpy()) - y).square().mean().sqrt()
 
 # In and out
 
@@ -295,6 +296,7 @@ def test_it_is_a_model_like_the_others(small):
     assert res.rmse[0] < res.rmse[1] and res.notna().all().all()
     model, x = make(small), small.valid.x
     torch.testing.assert_close(score_all(model, tensor([3]), 41)[0, 1:3], model(tensor([[3, 1], [3, 2]])))
+    assert not set(recommend(Learner(small, model), 3)['item']) & set(small.train.x[small.train.x[:, 0] == 3, 1].tolist())
     many = x.repeat(2**13 // len(x) + 1, 1)
     torch.testing.assert_close(model(many)[-len(x):], model(x))
     assert model(x[:0]).shape == (0,) and not list(model.parameters()) and not model(x).requires_grad
