@@ -85,12 +85,14 @@ class Precisions:
             rate = 2 * start + self.df * self.each.sum()
             self.common = rate / draw_chi2(2 + self.df * n, generator)
 
-# %% ../nbs/library/bpmf.ipynb #feb42e86
+# %% ../nbs/library/bpmf.ipynb #252b916a
 class Link:
     "A block of features and the link matrix from it to vectors of `k` numbers"
     df, rate = 1, 0.1 # of the prior of `strength`: a chi-squared number of `df`, divided by `rate`
     def __init__(self, features:Tensor, k:int):
-        features, tall = features.double(), len(features) > features.shape[1]
+        known, tall = features.any(1), len(features) > features.shape[1]
+        features = features.double() - features[known].double().mean(0)
+        features[~known] = 0
         size, vectors = torch.linalg.eigh(features.T @ features if tall else features @ features.T)
         kept = size > 1e-6 * size[-1]
         size, vectors = size[kept], vectors[:, kept]
@@ -309,28 +311,29 @@ def as_times(times, x:Tensor) -> Tensor: # int64, on the device of `x`
         raise ValueError(f'{len(times):,} times and {len(x):,} pairs: each pair needs its time.')
     return torch.as_tensor(times).to(x.device).long()
 
-# %% ../nbs/library/bpmf.ipynb #e3ac2026
+# %% ../nbs/library/bpmf.ipynb #989e81d0
 def rated_features(dls:DataLoaders) -> tuple[Tensor, Tensor]: # users x items, and items x users
     """Who rated what in training, for `BPMF`: rows of 0 and 1, divided by the root of their sum.
-    Dense, and `BPMF` finds their eigenvectors: for up to some 5,000 users or items."""
+    Dense, and `BPMF` finds their eigenvectors: for up to some 5,000 users or items. A row without
+    ratings is 0, which `BPMF` takes as unknown."""
     x, rated = dls.train.x.long(), torch.zeros(*map(len, dls.classes.values()), device=dls.device)
     rated[x[:, 0], x[:, 1]] = 1
     users, items = (o / o.sum(1, keepdim=True).clamp(min=1).sqrt() for o in (rated, rated.T))
     return users, items
 
-# %% ../nbs/library/bpmf.ipynb #98a522af
+# %% ../nbs/library/bpmf.ipynb #6f52e158
 def one_hot_features(
     table:pd.DataFrame, # A row an id, ids in its index
     columns:Iterable, # Which columns to take
     classes:CategoryMap, # Whose entries to give rows to, such as `dls.classes['user']`
-) -> Tensor: # len(classes) x features, float32; 0 for entries that the table lacks
+) -> Tensor: # len(classes) x features, float32; a row of 0, for unknown, where the table has none
     "Columns of `table` as features for `BPMF`. Raises `ValueError` where an id has several rows."
     twice = table.index[table.index.duplicated()]
     if len(twice): raise ValueError(f'{twice[0]!r} has several rows: give each id one.')
     cols = pd.get_dummies(table[[*columns]]).astype('float32')
     return torch.tensor(cols.reindex(classes.items, fill_value=0).to_numpy())
 
-# %% ../nbs/library/bpmf.ipynb #1fc7ecd9
+# %% ../nbs/library/bpmf.ipynb #46865833
 class BPMF(Module):
     """Bayesian matrix factorisation by Gibbs sampling (Salakhutdinov and Mnih, 2008), with features
     in the priors' means (Simm and others, 2017). Its draws take 2 bytes a number: `n_draws` x
@@ -409,7 +412,10 @@ class BPMF(Module):
         "The mean rating of each pair, in stars"
         return self._in_parts(lambda mean, var: mean.mean(1), x, times, self.item_mean)
 
-    def draws(self, x:Tensor, times:Tensor|None=None) -> Tensor: # n x draws
+    def draws(self,
+        x:Tensor, # n x 2: user and item index
+        times:Tensor|None=None, # Their times in whole seconds; below 0, or none at all: unknown
+    ) -> Tensor: # n x draws
         "The mean rating of each pair, in stars, as each draw has it"
         return self._in_parts(lambda mean, var: mean, x, times, self.item)
 

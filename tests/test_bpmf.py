@@ -51,13 +51,22 @@ def test_link_given_vectors(p):
         link.draw(left, precision, g)
         draws.append(link.fitted.flatten())
         strengths.append(link.strength * (link.rate + (link.beta @ precision * link.beta).sum()))
-    big = torch.kron(features, torch.eye(3)) # beta as one vector
+    big = torch.kron(features - features.mean(0), torch.eye(3)) # beta as one vector
     weight = torch.kron(torch.eye(5), precision)
     cov = (big.T @ weight @ big + 1.5 * torch.kron(torch.eye(p), precision)).inverse()
     draws = torch.stack(draws)
     torch.testing.assert_close(draws.mean(0), big @ (cov @ big.T @ weight @ left.flatten()), atol=0.05, rtol=0)
     torch.testing.assert_close(draws.T.cov(), big @ cov @ big.T, atol=0.05, rtol=0)
     assert torch.stack(strengths).mean().item() == pytest.approx(1 + link.beta.numel(), rel=0.05) # chi-squared
+
+def test_rows_of_zeros_are_at_the_mean():
+    g = rng(8)
+    features = torch.randn(50, 3, generator=g)
+    left, full = torch.randn(50, 2, generator=g), torch.cat([torch.zeros(1, 3), features])
+    a, b = Link(features, 2), Link(full, 2)
+    for o, target in ((a, left), (b, torch.cat([torch.full((1, 2), 1e3), left]))): o.draw(target, torch.eye(2), rng(9))
+    torch.testing.assert_close(b.fitted[0], torch.zeros(2))
+    torch.testing.assert_close(a.basis @ a.basis.T, (b.basis @ b.basis.T)[1:, 1:])
 
 def test_mean_and_precision_given_vectors():
     "Weights of 40,000 draws of a prior, by the likelihood of the vectors, give the mean of the conditional"
