@@ -43,7 +43,7 @@ class Split:
         self.times, self.valid_times, self.y = times[~held], times[tensor(rows)], self.dls.valid.y.flatten()
         about = [one_hot_features(t, t.columns, c) for t, c in zip((USERS, FILMS), self.dls.classes.values())]
         rated = rated_features(self.dls)
-        self.features = {'rated': rated, 'all': [*zip(rated, about)], 'about': about}
+        self.features = {'rated': rated, 'all': [*zip(rated, about)], 'about': about, 'cold': ((rated[0], about[0]), about[1])}
     def make(self, features=None, spans=(), **kwargs):
         users, items = self.features[features] if features else (None, None)
         return BPMF(self.dls, user_features=users, item_features=items, times=self.times if spans else None, spans=spans, **kwargs)
@@ -97,7 +97,8 @@ def cold(ratings):
         plain = base.mean + base.user[x[:, 0]]
         errors.append({'user biases': split.rmse(plain), 'and mean of their genres\' biases': split.rmse(plain + of_genre),
                        'factors from genres and year': split.rmse(split.preds(n_sweeps=150, features='about')),
-                       'and who rated what': split.rmse(split.preds(n_sweeps=150, features='all'))})
+                       'and what each user rated': split.rmse(split.preds(n_sweeps=150, features='cold')),
+                       'and who rated each film': split.rmse(split.preds(n_sweeps=150, features='all'))})
     print(pd.DataFrame(errors).agg(['mean', 'std']).T.round(4).to_string())
 
 def sure(ratings):

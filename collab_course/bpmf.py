@@ -85,7 +85,7 @@ class Precisions:
             rate = 2 * start + self.df * self.each.sum()
             self.common = rate / draw_chi2(2 + self.df * n, generator)
 
-# %% ../nbs/library/bpmf.ipynb #252b916a
+# %% ../nbs/library/bpmf.ipynb #329b5f95
 class Link:
     "A block of features and the link matrix from it to vectors of `k` numbers"
     df, rate = 1, 0.1 # of the prior of `strength`: a chi-squared number of `df`, divided by `rate`
@@ -110,8 +110,8 @@ class Link:
         noise = torch.randn(self.beta.T.shape, generator=generator, device=left.device)
         root = torch.linalg.cholesky(precision)
         noise = torch.linalg.solve_triangular(root.mT, noise, upper=True)
-        self.beta = self.basis.T @ left / weight + noise.T / weight.sqrt()
-        self.fitted = self.basis @ self.beta
+        self.beta = (left.T @ self.basis).T / weight + noise.T / weight.sqrt()
+        self.fitted = (self.beta.T @ self.basis.T).T # a product with few rows is the faster one
         square = (self.beta @ precision * self.beta).sum()
         self.strength = draw_chi2(self.df + self.beta.numel(), generator) / (self.rate + square)
 
