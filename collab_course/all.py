@@ -29,6 +29,7 @@ from .collab import *
 from .recommendation import *
 from .splits import *
 from .baselines import *
+from .bpmf import *
 from .evaluation import *
 from .ranking import *
 from .implicit import *
