@@ -14,7 +14,7 @@ def wheel():
 def test_holds_the_package_alone(wheel):
     names = [o for o in wheel.namelist() if '.dist-info/' not in o]
     assert {o.split('/')[0] for o in names} == {'collab_course'}
-    assert 'collab_course/course.mplstyle' in names and 'collab_course/all.py' in names
+    assert 'collab_course/wd_search.csv' in names and 'collab_course/course.mplstyle' in names and 'collab_course/all.py' in names
 
 def test_asks_for_six_libraries_without_upper_caps(wheel):
     meta = message_from_bytes(wheel.read(next(o for o in wheel.namelist() if o.endswith('.dist-info/METADATA'))))
