@@ -6,7 +6,7 @@
 __all__ = ['EmbeddingDotBias', 'has_factors', 'FactorTables', 'score_all', 'dot_product_gradient', 'CollabLearner', 'collab_learner']
 
 # %% ../nbs/13_collab_learner.ipynb #4b5143b3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from torch import Tensor
 
