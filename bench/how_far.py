@@ -8,8 +8,8 @@ time of a test row as well as its user and film.
 
 Readings of u1's test rows so far: three runs of `read_u1`, with the same settings. The first came before rows of zeros among the
 features were taken as unknown, which `cold` called for: 0.9020, 0.8842, 0.8816, 0.8781, 0.8699, 0.8713. The second was stopped
-after three rungs to make a sweep faster. The third is in how_far.txt, where `folds` has u1 once more. Nothing was chosen by any of them: the ordered probit stays
-the last rung, since it was better inside u1's base rows; on u1 it makes no difference."""
+after three rungs to make a sweep faster. The third is in how_far.txt, where `folds` has u1 once more. Nothing was chosen by any of
+them: the ordered probit stays the last rung, since it was better inside u1's base rows; on u1 it makes no difference."""
 import sys, time
 
 from collab_course.all import *
