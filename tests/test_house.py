@@ -197,9 +197,8 @@ def bare(f):
     return args + ['what it returns'] * (gives and f.returns is None)
 
 def test_public_functions_have_type_hints():
-    hintless = {'FusedAdamW.step'} # PyTorch gives `step` two signatures, with a closure and without; no plain hint says the same
     found = {(module, name): bare(f) for module, tree in MODULES.items() for name, f in public(tree)
-             if name not in hintless and (not name.split('.')[-1].startswith('_') or name.endswith('.__init__'))}
+             if not name.split('.')[-1].startswith('_') or name.endswith('.__init__')}
     assert found and not {k: v for k, v in found.items() if v}
     assert bare(ast.parse('def f(x, y:int): return x').body[0]) == ['x', 'what it returns']
 
