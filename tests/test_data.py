@@ -444,7 +444,7 @@ def test_made_up_ratings():
 def test_splits_of_the_archive_are_made_again(tmp_path):
     path = untar_data()
     (tmp_path/'u.data').write_bytes((path/'u.data').read_bytes())
-    add_splits(tmp_path)
+    download.add_splits(tmp_path)
     made = {o.name: o.stat().st_size for o in tmp_path.glob('u*.*')}
     assert made == {k: v for k, v in SIZES.items() if k not in ('u.item', 'u.user')} and len(made) == 15
     assert all((tmp_path/o).read_bytes() == (path/o).read_bytes() for o in made)
