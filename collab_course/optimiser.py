@@ -46,6 +46,10 @@ class Adam:
             device = g['params'][0].device if g['params'] else None
             count = torch.zeros(len(g['params']), device=device)
             self._averages.append((avgs, sqrs, count.unbind(), count))
+    def __setstate__(self, state): # a pickled view comes back as a tensor of its own
+        vars(self).update(state)
+        self._averages = [(avgs, sqrs, count.unbind(), count)
+                          for avgs, sqrs, _, count in self._averages]
     @torch.no_grad()
     def step(self):
         "Move every parameter that has a gradient"

@@ -6,18 +6,12 @@ import pytest
 from sklearn.metrics import ndcg_score
 
 from collab_course.all import *
+from conftest import Fixed
 
 @pytest.fixture(scope='module')
 def small():
     df = make_ratings(30, 40, 700, seed=3).assign(timestamp=np.random.default_rng(0).integers(0, 200, 700))
     return df, CollabDataLoaders.from_df(df, valid_idx=user_split(df, 0.3))
-
-class Fixed(nn.Module):
-    "Scores planted in a table, without ties"
-    def __init__(self, n_users, n_items):
-        super().__init__()
-        self.table = torch.randperm(n_users * n_items, generator=torch.Generator().manual_seed(1)).view(n_users, n_items).double()
-    def forward(self, x): return self.table[x[:, 0], x[:, 1]]
 
 def brute_force(table, dls, k, at_least=4):
     "Every metric by loops over Python lists"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from collab_course.all import *
+from conftest import Fixed
 
 K = 10
 
@@ -14,13 +15,6 @@ def made():
     "Users of few and of many rows, so that some have more than `K` relevant items and some fewer"
     df = make_ratings(60, 80, 2500, seed=8).sample(frac=1, random_state=0)
     return CollabDataLoaders.from_df(df, valid_idx=item_split(df, 0.4))
-
-class Fixed(nn.Module):
-    "Scores planted in a table, without ties"
-    def __init__(self, n_users, n_items):
-        super().__init__()
-        self.table = torch.randperm(n_users * n_items, generator=torch.Generator().manual_seed(1)).view(n_users, n_items).double()
-    def forward(self, x): return self.table[x[:, 0], x[:, 1]]
 
 def top_k(table, dls):
     "What recommenders is handed: user, item and rank of each user's best K, training rows left out"

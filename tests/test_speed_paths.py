@@ -335,3 +335,18 @@ def test_no_compiler_is_loaded_to_train():
             'for use_nn in (False, True): collab_learner(dls, use_nn=use_nn).fit_one_cycle(1)\n'
             'assert "torch._dynamo" not in sys.modules')
     subprocess.run([sys.executable, '-c', code], check=True)
+
+def test_a_pickled_adam_goes_on_as_it_would_have():
+    "Its counts of steps and those that the kernel reads stay one"
+    import pickle
+    def run(through):
+        set_seed(0)
+        p = nn.Parameter(torch.randn(4))
+        opt = Adam([p], lr=0.1)
+        for t in range(10):
+            if t == 5: opt = through(opt)
+            (p,) = opt.param_groups[0]['params']
+            p.grad = torch.randn(4)
+            opt.step()
+        return p.detach()
+    assert torch.equal(run(lambda o: o), run(lambda o: pickle.loads(pickle.dumps(o))))
