@@ -11,7 +11,7 @@ from pages import NBS, ROOT, pages
 
 SECONDS = re.compile(r'\b\d+(\.\d+)?\s?(s|ms|\xb5s|us|seconds|it/s|batch/s)\b')
 #: what differs from run to run: a lesson that measures time, and the page of checks, which try answers on fresh random numbers
-FREE = '16_speed', '04_one_hot', 'exercises'
+FREE = '20_speed', '04_one_hot', 'exercises'
 
 def texts(cell):
     "What the outputs of `cell` say, times masked; what was printed in several pieces is one text"

@@ -1,4 +1,4 @@
-"""The full comparisons that lessons 15 and 17 and the README quote: `python bench/evaluation.py`, ten minutes.
+"""The full comparisons that lessons 17 and 18 and the README quote: `python bench/evaluation.py`, ten minutes.
 
 Ratings: random 5-fold and u1 to u5, six seeds each. The recipe of `train` was chosen on other splits (torch's permutation with
 seed 123, of u1's training rows, then of all). Lists: a quarter of every user's ratings held out, three times; the recipe of

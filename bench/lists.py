@@ -134,10 +134,10 @@ def grid(**lists): return [dict(zip(lists, o)) for o in itertools.product(*lists
 
 #: contender -> how it is made from `dls`, and the settings to choose from
 OURS = {
-    'collab_learner': (stars, [dict(n_factors=30, y_range=(0, 5.5), n_epoch=5, lr_max=5e-3, wd=0.08)]), # as in lesson 17
+    'collab_learner': (stars, [dict(n_factors=30, y_range=(0, 5.5), n_epoch=5, lr_max=5e-3, wd=0.08)]), # as in lesson 18
     'popularity': (Popularity, [{}]),
     'LikesKNN': (LikesKNN, grid(k=[40, 80, 160, 320, 640])),
-    'BPR': (bpr, [dict(n_factors=100, n_epochs=80, wd=0.2)]), # as in lesson 17
+    'BPR': (bpr, [dict(n_factors=100, n_epochs=80, wd=0.2)]), # as in lesson 18
     'EASE': (EASE, grid(reg=[300, 400, 500, 600, 800])),
     'IALS': (IALS, grid(n_factors=[64], reg=[0.01, 0.014, 0.02], alpha0=[0.3, 0.5, 0.7], n_epochs=[8])),
     'EASE and IALS with dates': (with_dates, grid(gaps=[[60, 600]], ease_reg=[600, 700], n_ials=[3], reg=[0.014], alpha0=[0.5], n_epochs=[8])),

@@ -1,4 +1,4 @@
-"""The searches that lessons 12 and 13 quote: `python bench/networks.py > bench/networks.txt`, ten minutes on a quiet machine.
+"""The searches that lessons 13 and 14 quote: `python bench/networks.py > bench/networks.txt`, ten minutes on a quiet machine.
 
 Three splits (seeds 42, 0 and 7), each with its own search: a fifth of its training rows is held out, every setting is trained on
 the other four fifths and judged by its last epoch, so no validation row has a say. `wd_search.csv`: five epochs at 5e-3, six
@@ -42,7 +42,7 @@ def ages(dls):
 
 def sizes(dls): return [len(o) for o in dls.classes.values()]
 
-#: model, as lessons 12 and 13 name it: how to make its learner
+#: model, as lessons 13 and 14 name it: how to make its learner
 MODELS = {
     'dot product': lambda dls: Learner(dls, DotProduct(*sizes(dls), 50)),
     'dot product in a range': lambda dls: Learner(dls, DotProduct(*sizes(dls), 50, (0, 5.5))),

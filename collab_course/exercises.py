@@ -286,8 +286,8 @@ def _05_3(answer):
     return off_by(m.weight.grad, right, tol=1e-4, what='the gradient of its weight')
 
 # %% ../nbs/library/exercises.ipynb #d598442e
-@exercise('06.1')
-def _06_1(answer):
+@exercise('07.1')
+def _07_1(answer):
     for n in (5, 64, 200):
         targ = torch.randint(1, 6, (n,)).float()
         pred = targ + torch.where(torch.rand(n) < 0.5, 0.4, 0.6) * torch.randn(n).sign()
@@ -298,8 +298,8 @@ def _06_1(answer):
             if off := off_by(answer(p, t), right, tol=1e-5, what=what): return off
 
 # %% ../nbs/library/exercises.ipynb #d74c80a9
-@exercise('06.2')
-def _06_2(answer):
+@exercise('07.2')
+def _07_2(answer):
     p = nn.Parameter(torch.ones(1))
     opt = Adam([p], lr=0.1, weight_decay=0.)
     for g in (4., -4.):
@@ -320,8 +320,8 @@ def _epochs(cb, losses):
             if type(e).__name__ != 'CancelFitException': raise
     return len(learn.recorder.values)
 
-@exercise('06.3')
-def _06_3(answer):
+@exercise('07.3')
+def _07_3(answer):
     for losses, n in (([5., 4., 4.5, 3.], 3), ([1., 2., 0.5, 0.4], 2), ([4., 3., 2., 1.], 4),
                       ([4., 3., 3., 3.5], 4), ([4., 1., 3., 2., 1.], 3)):
         done = _epochs(answer(), losses)
@@ -330,14 +330,14 @@ def _06_3(answer):
                               f'with {len(losses)} epochs planned')
 
 # %% ../nbs/library/exercises.ipynb #36866cb8
-@exercise('06b.1')
-def _06b_1(answer):
+@exercise('08.1')
+def _08_1(answer):
     lrs = one_cycle(3750, 5e-3/25, 5e-3, 5e-3/1e5)
     return off_by(np.asarray(answer, dtype=float).reshape(()), (lrs > 2.5e-3).sum(), tol=2)
 
 # %% ../nbs/library/exercises.ipynb #3d2cc4ba
-@exercise('06b.2')
-def _06b_2(answer):
+@exercise('08.2')
+def _08_2(answer):
     rng = np.random.default_rng()
     for n in (8, 100, 3750):
         start, mid, end = rng.uniform(0, 1, 3)
@@ -348,8 +348,8 @@ def _06b_2(answer):
             if off: return off
 
 # %% ../nbs/library/exercises.ipynb #f759bbea
-@exercise('06b.3')
-def _06b_3(answer):
+@exercise('08.3')
+def _08_3(answer):
     rng = np.random.default_rng()
     for n in (5, 50, 100):
         lrs, losses = np.geomspace(1e-7, 10, n), rng.uniform(1, 2, n)
@@ -369,8 +369,8 @@ def _wrong_count(pred, x):
     if pred.numel() != len(x):
         return f'{len(x)} pairs give predictions of shape {tuple(pred.shape)}'
 
-@exercise('07.1')
-def _07_1(answer):
+@exercise('06.1')
+def _06_1(answer):
     dls = CollabDataLoaders.from_df(_movielens(), item_name='title', bs=64, seed=42)
     train, valid = (dls.decode(dl.x, dl.y) for dl in dls)
     means, mean = train.groupby('title')['rating'].mean(), train['rating'].mean()
@@ -378,8 +378,8 @@ def _07_1(answer):
     return off_by(answer, ((pred - valid['rating'])**2).mean(), tol=1e-3, what='your MSE')
 
 # %% ../nbs/library/exercises.ipynb #9b9d2c59
-@exercise('07.2')
-def _07_2(answer):
+@exercise('06.2')
+def _06_2(answer):
     for lo, hi in ((0, 5.5), (1, 5), (-2, 3)):
         x = torch.rand(8) * 6 - 3
         what = f'what it returns for the range ({lo}, {hi})'
@@ -387,8 +387,8 @@ def _07_2(answer):
         if off: return off
 
 # %% ../nbs/library/exercises.ipynb #7bee8d43
-@exercise('07.3')
-def _07_3(answer):
+@exercise('06.3')
+def _06_3(answer):
     for lo, hi in ((1, 5), (0, 2.5)):
         model, x = answer(7, 9, 4, (lo, hi)), _every_pair()
         users, movies = model.user_factors.weight, model.movie_factors.weight
@@ -399,8 +399,8 @@ def _07_3(answer):
         if off: return off
 
 # %% ../nbs/library/exercises.ipynb #fe8cd096
-@exercise('08.1')
-def _08_1(answer):
+@exercise('09.1')
+def _09_1(answer):
     n = float(answer)
     if n != int(n): return 'a number of factors is whole'
     size = (944 + 1665) * (n + 1)
@@ -409,8 +409,8 @@ def _08_1(answer):
         return f'with {n:.0f} factors the model has {size:,.0f} numbers: there is room for more'
 
 # %% ../nbs/library/exercises.ipynb #8e071f01
-@exercise('08.2')
-def _08_2(answer):
+@exercise('09.2')
+def _09_2(answer):
     if not isinstance(answer, pd.Series):
         return f'it is a {type(answer).__name__} where a Series is asked for'
     df = _movielens()
@@ -420,8 +420,8 @@ def _08_2(answer):
     return off_by(answer.reindex(right.index), right, tol=1e-4, what='a user')
 
 # %% ../nbs/library/exercises.ipynb #ad1554fc
-@exercise('08.3')
-def _08_3(answer):
+@exercise('09.3')
+def _09_3(answer):
     for y_range in ((0, 5.5), (1, 5)):
         model, x = answer(7, 9, y_range), _every_pair()
         users, movies = model.user_bias.weight, model.movie_bias.weight
@@ -434,19 +434,19 @@ def _08_3(answer):
         if off: return off
 
 # %% ../nbs/library/exercises.ipynb #09b3ea87
-@exercise('09.1')
-def _09_1(answer):
+@exercise('10.1')
+def _10_1(answer):
     lrs = one_cycle(10_000, 1e-2/25, 1e-2, 1e-2/1e5)
     return off_by(answer, np.prod(1 - lrs*0.05), tol=5e-4, what='your share')
 
 # %% ../nbs/library/exercises.ipynb #11fd7913
-@exercise('09.2')
-def _09_2(answer):
+@exercise('10.2')
+def _10_2(answer):
     return off_by(answer, (_movielens().rating - 5.5/2).pow(2).mean(), tol=1e-3, what='your error')
 
 # %% ../nbs/library/exercises.ipynb #7e370049
-@exercise('09.3')
-def _09_3(answer):
+@exercise('10.3')
+def _10_3(answer):
     if not callable(answer): return 'it is no function of p and wd'
     for shape, wd in (((6,), 0.1), ((3, 4), 0.25)):
         p = torch.randn(shape, requires_grad=True)
@@ -456,14 +456,14 @@ def _09_3(answer):
         if off := off_by(got, p.grad, tol=1e-5, what=what): return off
 
 # %% ../nbs/library/exercises.ipynb #7206e289
-@exercise('10.1')
-def _10_1(answer):
+@exercise('11.1')
+def _11_1(answer):
     rows = _movielens()['user'].nunique() + 1 + _movielens()['title'].nunique() + 1
     return off_by(answer, 80_000 // rows - 1, tol=0, what='your number of factors')
 
 # %% ../nbs/library/exercises.ipynb #70b74ac4
-@exercise('10.2')
-def _10_2(answer):
+@exercise('11.2')
+def _11_2(answer):
     if not isinstance(answer, type): return 'a class is asked for, not an object'
     sizes = (4, 6, 3)
     m = answer(sizes, 2)
@@ -480,8 +480,8 @@ def _10_2(answer):
     if any(p.grad is None for p in m.parameters()): return 'a table gets no gradient'
 
 # %% ../nbs/library/exercises.ipynb #074bc587
-@exercise('10.3')
-def _10_3(answer):
+@exercise('11.3')
+def _11_3(answer):
     if not callable(answer): return 'a function is asked for'
     a, b = DotProductParams(7, 9, 4), DotProductBias(7, 9, 4)
     res = answer(a.state_dict())
@@ -497,8 +497,8 @@ def _10_3(answer):
     return off_by(b(x).detach().flatten(), a(x).detach(), 1e-5, 'what the loaded model predicts')
 
 # %% ../nbs/library/exercises.ipynb #76c24860
-@exercise('11.1')
-def _11_1(answer):
+@exercise('12.1')
+def _12_1(answer):
     if isinstance(answer, str): return 'it is a text, not a list of five titles'
     answer, r = [str(o) for o in answer], _movielens()
     by_title = r.groupby('title').rating
@@ -510,8 +510,8 @@ def _11_1(answer):
     if answer != right: return 'the titles are right, but not their order'
 
 # %% ../nbs/library/exercises.ipynb #02bd9409
-@exercise('11.2')
-def _11_2(answer):
+@exercise('12.2')
+def _12_2(answer):
     if not callable(answer): return 'it is not a function'
     g = torch.Generator().manual_seed(13)
     v = nn.functional.normalize(torch.randn(20, 2, 5, generator=g, dtype=torch.float64), dim=2)
@@ -519,8 +519,8 @@ def _11_2(answer):
     return off_by(got, (v[:, 0] - v[:, 1]).norm(dim=1), tol=1e-5, what='a distance')
 
 # %% ../nbs/library/exercises.ipynb #41f93220
-@exercise('12.1')
-def _12_1(answer):
+@exercise('13.1')
+def _13_1(answer):
     if not callable(answer): return 'it is no function of a table'
     for shape in ((3, 3), (6, 4)):
         table = torch.randn(shape) + 3
@@ -529,16 +529,16 @@ def _12_1(answer):
         if off := off_by(answer(table.clone()), right, tol=1e-4, what=what): return off
 
 # %% ../nbs/library/exercises.ipynb #b89904fb
-@exercise('12.2')
-def _12_2(answer):
+@exercise('13.2')
+def _13_2(answer):
     if isinstance(answer, bool) or int(answer) != answer: return 'it is no whole number'
     if answer < 1: return 'there is at least one category'
     if emb_sz_rule(answer) < 600: return f'{answer} categories get fewer than 600'
     if emb_sz_rule(answer - 1) == 600: return 'a smaller number gets 600 too'
 
 # %% ../nbs/library/exercises.ipynb #0dc744a1
-@exercise('12.3')
-def _12_3(answer):
+@exercise('13.3')
+def _13_3(answer):
     if not isinstance(answer, type): return 'it is no class'
     model = answer((7, 4), (9, 4)).eval()
     for name in ('user_factors', 'item_factors', 'layers'):
@@ -551,8 +551,8 @@ def _12_3(answer):
         return off_by(model(x).flatten(), right.flatten(), tol=1e-3, what='its prediction')
 
 # %% ../nbs/library/exercises.ipynb #27c146fd
-@exercise('13.1')
-def _13_1(answer):
+@exercise('14.1')
+def _14_1(answer):
     r = _movielens()
     return off_by(answer, (r.user.nunique() + r.title.nunique() + 2) * 21, tol=0, what='your count')
 
@@ -563,8 +563,8 @@ def _scramble(model, seed=0):
         for p in model.parameters():
             p.copy_(torch.randn(p.shape, generator=torch.Generator().manual_seed(seed + len(p))))
 
-@exercise('13.2')
-def _13_2(answer):
+@exercise('14.2')
+def _14_2(answer):
     if not callable(answer): return 'it is not a function'
     df = make_ratings(6, 5, 20, seed=2)
     dls = CollabDataLoaders.from_df(df.astype(float).astype({'user': int, 'item': int}), seed=2)
@@ -575,8 +575,8 @@ def _13_2(answer):
     return off_by(got, right, tol=1e-4, what='a score')
 
 # %% ../nbs/library/exercises.ipynb #2817842d
-@exercise('13.3')
-def _13_3(answer):
+@exercise('14.3')
+def _14_3(answer):
     if not hasattr(answer, 'predict'): return 'it has no predict: it is not a learner'
     p = planted_factors(200, 100, seed=3)
     scores = p.user_bias[:, None] + p.item_bias + p.user_factors @ p.item_factors.T
@@ -603,8 +603,8 @@ def _wrong_pick(got, score, unfit, better):
     if pd.isna(score[got]): return unfit
     if score[got] < score.max() - 1e-4: return better.format(score.max() - score[got])
 
-@exercise('14.1')
-def _14_1(answer):
+@exercise('16.1')
+def _16_1(answer):
     if not callable(answer): return 'it is not a function'
     for seed in range(3):
         learn, preds, seen = _untrained(seed)
@@ -618,8 +618,8 @@ def _14_1(answer):
             if off: return off
 
 # %% ../nbs/library/exercises.ipynb #bde4abff
-@exercise('14.2')
-def _14_2(answer):
+@exercise('16.2')
+def _16_2(answer):
     if not callable(answer): return 'it is not a function'
     for seed, k in ((0, 5), (1, 2.5), (2, 100)):
         df = make_ratings(30, 40, 300, seed=seed).astype({'rating': float})
@@ -631,8 +631,8 @@ def _14_2(answer):
         if off: return off
 
 # %% ../nbs/library/exercises.ipynb #c122d72e
-@exercise('14b.1')
-def _14b_1(answer):
+@exercise('15.1')
+def _15_1(answer):
     if not callable(answer): return 'it is not a function'
     for k, noise, spread in ((4, 0.7, 0.4), (9, 1.1, 0.3), (1, 0.5, 2.), (0, 0.7, 0.4)):
         s = torch.randn(k, generator=torch.Generator().manual_seed(k))
@@ -641,8 +641,8 @@ def _14b_1(answer):
         if off: return off
 
 # %% ../nbs/library/exercises.ipynb #ed10dd61
-@exercise('14b.2')
-def _14b_2(answer):
+@exercise('15.2')
+def _15_2(answer):
     if not callable(answer): return 'it is not a function'
     for seed, least in ((5, 1), (6, 13), (7, 15)):
         learn, preds, seen = _untrained(seed)
@@ -653,8 +653,8 @@ def _14b_2(answer):
         if off: return off
 
 # %% ../nbs/library/exercises.ipynb #593d861f
-@exercise('15.1')
-def _15_1(answer):
+@exercise('17.1')
+def _17_1(answer):
     scores, relevant = torch.arange(6., 0, -1)[None], torch.tensor([[0, 1, 0, 0, 1, 1]]).bool()
     right = list_metrics(scores, relevant, 5)['ndcg'].item()
     return off_by(answer, right, tol=5e-4, what='your NDCG')
@@ -669,8 +669,8 @@ def _latest(df):
         right += rows[len(rows) - len(rows) // 4:].tolist()
     return sorted(right)
 
-@exercise('15.2')
-def _15_2(answer):
+@exercise('17.2')
+def _17_2(answer):
     if not callable(answer): return 'it is no function of ratings'
     rng = np.random.default_rng()
     for index in (range(300), rng.permutation(300) + 5):
@@ -684,8 +684,8 @@ def _15_2(answer):
                     'the latest quarter of their user (positions, not labels)')
 
 # %% ../nbs/library/exercises.ipynb #e4bdaf8c
-@exercise('15.3')
-def _15_3(answer):
+@exercise('17.3')
+def _17_3(answer):
     if not callable(answer): return 'it is no function of a model and dls'
     df = make_ratings(40, 30, 600, seed=5)
     dls = CollabDataLoaders.from_df(df, seed=int(np.random.randint(1000)), bs=32, val_bs=50)
@@ -699,13 +699,13 @@ def _15_3(answer):
         if off := off_by(got['user_rmse'], right, tol=1e-4, what='user_rmse'): return off
 
 # %% ../nbs/library/exercises.ipynb #4825efa0
-@exercise('16.1')
-def _16_1(answer):
+@exercise('20.1')
+def _20_1(answer):
     return off_by(answer, (944 + 1665) * 51 * (80_000 // 64), tol=0.5)
 
 # %% ../nbs/library/exercises.ipynb #40fbf555
-@exercise('16.2')
-def _16_2(answer):
+@exercise('20.2')
+def _20_2(answer):
     for n, k, width, seed in ((4, 6, 2, 0), (50, 200, 3, 1), (5, 1, 1, 2)):
         gen = torch.Generator().manual_seed(seed)
         rows, parts = torch.randint(n, (k,), generator=gen), torch.randn(k, width, generator=gen)
@@ -714,8 +714,8 @@ def _16_2(answer):
         if off: return off
 
 # %% ../nbs/library/exercises.ipynb #3fe887c3
-@exercise('16.3')
-def _16_3(answer):
+@exercise('20.3')
+def _20_3(answer):
     for n, seed in ((1, 0), (64, 1)):
         gen = torch.Generator().manual_seed(seed)
         u, i = torch.randn(2, n, 5, generator=gen)
@@ -727,21 +727,21 @@ def _16_3(answer):
             if off: return off
 
 # %% ../nbs/library/exercises.ipynb #ac6f32bc
-@exercise('17.1')
-def _17_1(answer):
+@exercise('18.1')
+def _18_1(answer):
     right = bpr_loss(torch.tensor([2., 0.5]), torch.tensor([1., 0.]))
     return off_by(answer, right, tol=5e-4, what='your loss')
 
 # %% ../nbs/library/exercises.ipynb #9a57a404
-@exercise('17.2')
-def _17_2(answer):
+@exercise('18.2')
+def _18_2(answer):
     n = _movielens().user.value_counts()
     right = (n * n).sum() / n.sum() / _movielens().movie.nunique()
     return off_by(answer, right, tol=1e-3, what='your share')
 
 # %% ../nbs/library/exercises.ipynb #bf1090d3
-@exercise('17.3')
-def _17_3(answer):
+@exercise('18.3')
+def _18_3(answer):
     if not callable(answer): return 'it is no function of scores and liked'
     for n in (5, 60):
         scores, liked = torch.randint(0, 8, (n,)).float(), torch.rand(n) < 0.3
@@ -753,8 +753,8 @@ def _17_3(answer):
         if off: return off
 
 # %% ../nbs/library/exercises.ipynb #1b969200
-@exercise('18.1')
-def _18_1(answer):
+@exercise('19.1')
+def _19_1(answer):
     if not callable(answer): return 'it is not a function'
     good = pack({'n': int(np.random.default_rng().integers(1_000_000))}, {})
     if answer(good) is not True: return f'it returns {answer(good)!r} for a file as it was written'
@@ -764,8 +764,8 @@ def _18_1(answer):
         if answer(bad) is not False: return f'it returns {answer(bad)!r} for a file with {what}'
 
 # %% ../nbs/library/exercises.ipynb #3ea79524
-@exercise('18.2')
-def _18_2(answer):
+@exercise('19.2')
+def _19_2(answer):
     if not callable(answer): return 'it is not a function'
     dls = CollabDataLoaders.from_df(make_ratings(8, 6, 30, seed=3), seed=3)
     learn = collab_learner(dls, 2)
