@@ -285,6 +285,45 @@ def _05_3(answer):
     right = torch.zeros(7, 3).index_add(0, idx, g)
     return off_by(m.weight.grad, right, tol=1e-4, what='the gradient of its weight')
 
+# %% ../nbs/library/exercises.ipynb #9295630b
+def _every_pair(n_users=7, n_items=9):
+    "Each pair of a user and an item"
+    return torch.cartesian_prod(torch.arange(n_users), torch.arange(n_items))
+
+def _wrong_count(pred, x):
+    "What is off about the number of predictions"
+    if pred.numel() != len(x):
+        return f'{len(x)} pairs give predictions of shape {tuple(pred.shape)}'
+
+@exercise('06.1')
+def _06_1(answer):
+    dls = CollabDataLoaders.from_df(_movielens(), item_name='title', bs=64, seed=42)
+    train, valid = (dls.decode(dl.x, dl.y) for dl in dls)
+    means, mean = train.groupby('title')['rating'].mean(), train['rating'].mean()
+    pred = valid['title'].map(means).fillna(mean)
+    return off_by(answer, ((pred - valid['rating'])**2).mean(), tol=1e-3, what='your MSE')
+
+# %% ../nbs/library/exercises.ipynb #9b9d2c59
+@exercise('06.2')
+def _06_2(answer):
+    for lo, hi in ((0, 5.5), (1, 5), (-2, 3)):
+        x = torch.rand(8) * 6 - 3
+        what = f'what it returns for the range ({lo}, {hi})'
+        off = off_by(answer(sigmoid_range(x, lo, hi), lo, hi), x, tol=1e-3, what=what)
+        if off: return off
+
+# %% ../nbs/library/exercises.ipynb #7bee8d43
+@exercise('06.3')
+def _06_3(answer):
+    for lo, hi in ((1, 5), (0, 2.5)):
+        model, x = answer(7, 9, 4, (lo, hi)), _every_pair()
+        users, movies = model.user_factors.weight, model.movie_factors.weight
+        for o in (users, movies): nn.init.normal_(o, 0.5, 1.)
+        pred, right = model(x).detach(), (users @ movies.t()).detach().flatten().clamp(lo, hi)
+        off = _wrong_count(pred, x) or off_by(pred.flatten(), right, tol=1e-4,
+                                              what=f'a prediction with the range ({lo}, {hi})')
+        if off: return off
+
 # %% ../nbs/library/exercises.ipynb #d598442e
 @exercise('07.1')
 def _07_1(answer):
@@ -358,45 +397,6 @@ def _08_3(answer):
             ratio = float(answer(make(lrs), make(losses))) / right
             off = off_by(ratio, 1, what='your rate, divided by the right one,')
             if off: return off
-
-# %% ../nbs/library/exercises.ipynb #9295630b
-def _every_pair(n_users=7, n_items=9):
-    "Each pair of a user and an item"
-    return torch.cartesian_prod(torch.arange(n_users), torch.arange(n_items))
-
-def _wrong_count(pred, x):
-    "What is off about the number of predictions"
-    if pred.numel() != len(x):
-        return f'{len(x)} pairs give predictions of shape {tuple(pred.shape)}'
-
-@exercise('06.1')
-def _06_1(answer):
-    dls = CollabDataLoaders.from_df(_movielens(), item_name='title', bs=64, seed=42)
-    train, valid = (dls.decode(dl.x, dl.y) for dl in dls)
-    means, mean = train.groupby('title')['rating'].mean(), train['rating'].mean()
-    pred = valid['title'].map(means).fillna(mean)
-    return off_by(answer, ((pred - valid['rating'])**2).mean(), tol=1e-3, what='your MSE')
-
-# %% ../nbs/library/exercises.ipynb #9b9d2c59
-@exercise('06.2')
-def _06_2(answer):
-    for lo, hi in ((0, 5.5), (1, 5), (-2, 3)):
-        x = torch.rand(8) * 6 - 3
-        what = f'what it returns for the range ({lo}, {hi})'
-        off = off_by(answer(sigmoid_range(x, lo, hi), lo, hi), x, tol=1e-3, what=what)
-        if off: return off
-
-# %% ../nbs/library/exercises.ipynb #7bee8d43
-@exercise('06.3')
-def _06_3(answer):
-    for lo, hi in ((1, 5), (0, 2.5)):
-        model, x = answer(7, 9, 4, (lo, hi)), _every_pair()
-        users, movies = model.user_factors.weight, model.movie_factors.weight
-        for o in (users, movies): nn.init.normal_(o, 0.5, 1.)
-        pred, right = model(x).detach(), (users @ movies.t()).detach().flatten().clamp(lo, hi)
-        off = _wrong_count(pred, x) or off_by(pred.flatten(), right, tol=1e-4,
-                                              what=f'a prediction with the range ({lo}, {hi})')
-        if off: return off
 
 # %% ../nbs/library/exercises.ipynb #fe8cd096
 @exercise('09.1')
@@ -585,6 +585,28 @@ def _14_3(answer):
     error = np.sqrt(np.mean((answer.predict(pairs).to_numpy() - stars.ravel())**2))
     if not error < 0.45: return f'its error is {error:.2f} stars'
 
+# %% ../nbs/library/exercises.ipynb #c122d72e
+@exercise('15.1')
+def _15_1(answer):
+    if not callable(answer): return 'it is not a function'
+    for k, noise, spread in ((4, 0.7, 0.4), (9, 1.1, 0.3), (1, 0.5, 2.), (0, 0.7, 0.4)):
+        s = torch.randn(k, generator=torch.Generator().manual_seed(k))
+        got, right = answer(s, noise, spread), s.sum() / (k + noise**2 / spread**2)
+        off = off_by(float(got), float(right), tol=1e-4, what=f'the bias from {k} surprises')
+        if off: return off
+
+# %% ../nbs/library/exercises.ipynb #ed10dd61
+@exercise('15.2')
+def _15_2(answer):
+    if not callable(answer): return 'it is not a function'
+    for seed, least in ((5, 1), (6, 13), (7, 15)):
+        learn, preds, seen = _untrained(seed)
+        spread = preds.std().where(seen.sum() >= least)
+        got = answer(learn, least)
+        off = _wrong_pick(got, spread, f'{got!r} has fewer than {least} ratings',
+                          f'predictions differ more on another item than on {got!r}')
+        if off: return off
+
 # %% ../nbs/library/exercises.ipynb #11ca5eb0
 def _untrained(seed):
     "A learner with random weights; users by items, its predictions and who rated what how often"
@@ -628,28 +650,6 @@ def _16_2(answer):
         right = (by_item.sum() + k * mean) / (by_item.count() + k)
         off = off_by(answer(history, k)[1:], right, tol=1e-3,
                      what=f'your mean of the items with k={k}')
-        if off: return off
-
-# %% ../nbs/library/exercises.ipynb #c122d72e
-@exercise('15.1')
-def _15_1(answer):
-    if not callable(answer): return 'it is not a function'
-    for k, noise, spread in ((4, 0.7, 0.4), (9, 1.1, 0.3), (1, 0.5, 2.), (0, 0.7, 0.4)):
-        s = torch.randn(k, generator=torch.Generator().manual_seed(k))
-        got, right = answer(s, noise, spread), s.sum() / (k + noise**2 / spread**2)
-        off = off_by(float(got), float(right), tol=1e-4, what=f'the bias from {k} surprises')
-        if off: return off
-
-# %% ../nbs/library/exercises.ipynb #ed10dd61
-@exercise('15.2')
-def _15_2(answer):
-    if not callable(answer): return 'it is not a function'
-    for seed, least in ((5, 1), (6, 13), (7, 15)):
-        learn, preds, seen = _untrained(seed)
-        spread = preds.std().where(seen.sum() >= least)
-        got = answer(learn, least)
-        off = _wrong_pick(got, spread, f'{got!r} has fewer than {least} ratings',
-                          f'predictions differ more on another item than on {got!r}')
         if off: return off
 
 # %% ../nbs/library/exercises.ipynb #593d861f
@@ -697,34 +697,6 @@ def _17_3(answer):
         if not isinstance(got, dict) or 'user_rmse' not in got:
             return "it returns no dict with 'user_rmse'"
         if off := off_by(got['user_rmse'], right, tol=1e-4, what='user_rmse'): return off
-
-# %% ../nbs/library/exercises.ipynb #4825efa0
-@exercise('20.1')
-def _20_1(answer):
-    return off_by(answer, (944 + 1665) * 51 * (80_000 // 64), tol=0.5)
-
-# %% ../nbs/library/exercises.ipynb #40fbf555
-@exercise('20.2')
-def _20_2(answer):
-    for n, k, width, seed in ((4, 6, 2, 0), (50, 200, 3, 1), (5, 1, 1, 2)):
-        gen = torch.Generator().manual_seed(seed)
-        rows, parts = torch.randint(n, (k,), generator=gen), torch.randn(k, width, generator=gen)
-        right = torch.stack([parts[rows == row].sum(0) for row in range(n)])
-        off = off_by(answer(rows.clone(), parts.clone(), n), right, tol=1e-4, what='your gradient')
-        if off: return off
-
-# %% ../nbs/library/exercises.ipynb #3fe887c3
-@exercise('20.3')
-def _20_3(answer):
-    for n, seed in ((1, 0), (64, 1)):
-        gen = torch.Generator().manual_seed(seed)
-        u, i = torch.randn(2, n, 5, generator=gen)
-        r = torch.randn(n, generator=gen) * 3
-        a, b = u.clone().requires_grad_(), i.clone().requires_grad_()
-        ((a * b).sum(1) - r).abs().mean().backward()
-        for mine, right, name in zip(answer(u, i, r), (a.grad, b.grad), 'ui'):
-            off = off_by(mine, right, tol=1e-5, what=f'your gradient for {name}')
-            if off: return off
 
 # %% ../nbs/library/exercises.ipynb #ac6f32bc
 @exercise('18.1')
@@ -774,3 +746,31 @@ def _19_2(answer):
     if not isinstance(got, dict): return f'it returns {type(got).__name__}, a dict is asked for'
     if list(got) != list(right): return f'its keys are {list(got)}, the items are {list(right)}'
     return off_by([float(o) for o in got.values()], list(right.values()), what='a bias')
+
+# %% ../nbs/library/exercises.ipynb #4825efa0
+@exercise('20.1')
+def _20_1(answer):
+    return off_by(answer, (944 + 1665) * 51 * (80_000 // 64), tol=0.5)
+
+# %% ../nbs/library/exercises.ipynb #40fbf555
+@exercise('20.2')
+def _20_2(answer):
+    for n, k, width, seed in ((4, 6, 2, 0), (50, 200, 3, 1), (5, 1, 1, 2)):
+        gen = torch.Generator().manual_seed(seed)
+        rows, parts = torch.randint(n, (k,), generator=gen), torch.randn(k, width, generator=gen)
+        right = torch.stack([parts[rows == row].sum(0) for row in range(n)])
+        off = off_by(answer(rows.clone(), parts.clone(), n), right, tol=1e-4, what='your gradient')
+        if off: return off
+
+# %% ../nbs/library/exercises.ipynb #3fe887c3
+@exercise('20.3')
+def _20_3(answer):
+    for n, seed in ((1, 0), (64, 1)):
+        gen = torch.Generator().manual_seed(seed)
+        u, i = torch.randn(2, n, 5, generator=gen)
+        r = torch.randn(n, generator=gen) * 3
+        a, b = u.clone().requires_grad_(), i.clone().requires_grad_()
+        ((a * b).sum(1) - r).abs().mean().backward()
+        for mine, right, name in zip(answer(u, i, r), (a.grad, b.grad), 'ui'):
+            off = off_by(mine, right, tol=1e-5, what=f'your gradient for {name}')
+            if off: return off
