@@ -13,9 +13,9 @@ from itertools import repeat
 import pandas as pd, torch
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm.auto import tqdm
 
 from .validation import check_counts
+from .notebook import Bar
 from .dataloaders import CategoryMap, DataLoaders
 from .layers import Module
 
@@ -372,7 +372,7 @@ class BPMF(Module):
                       users, items, times, spans, ordinal, user_noise, seed)
         kept = torch.linspace(burn_in, n_sweeps - 1, min(n_draws, n_sweeps - burn_in)).long()
         draws = []
-        for sweep in tqdm(range(n_sweeps), unit='sweep', leave=False, delay=1):
+        for sweep in Bar(range(n_sweeps), unit='sweep'):
             gibbs.sweep()
             if sweep in kept.tolist(): draws.append(gibbs.state())
         for name, first in gibbs.state().items():
