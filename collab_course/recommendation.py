@@ -46,10 +46,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np, pandas as pd
-from tqdm.auto import tqdm
 
 from .collab import has_factors, score_all
 from .implicit import LikesModel
+from .notebook import Bar
 from .interpretation import nearest
 from .learner import Learner
 from .validation import check_columns, check_counts, rating_values
@@ -283,7 +283,7 @@ def recommend_all(
         rows = every.encode(users).long()
         every.check_known(users, rows, user)
     k = min(n, int((~out).sum()))
-    for block in tqdm(rows.split(bs), unit='block', delay=1, leave=False):
+    for block in Bar(rows.split(bs), unit='block'):
         preds = score_all(learn, block.to(learn.dls.device), len(names)).cpu()
         preds = preds.masked_fill_(out, -torch.inf)
         if exclude_seen:
