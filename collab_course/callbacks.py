@@ -15,8 +15,9 @@ from fastcore.foundation import L
 from IPython import get_ipython
 from IPython.display import display
 from numpy.typing import ArrayLike
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
+from .notebook import Bar
 from .validation import check_counts, warn, without
 
 # %% ../nbs/library/callbacks.ipynb #19c5c175
@@ -111,8 +112,7 @@ class ProgressCallback(Callback):
     def before_fit(self):
         self.table = LiveTable([*self.learn.recorder.metric_names])
         off = {} if self.learn.bar else {'disable': True}
-        self.bar = tqdm(total=len(self.learn.sched_lr), initial=self.learn.iter, unit='batch',
-                        leave=False, delay=1, **off)
+        self.bar = Bar(total=len(self.learn.sched_lr), initial=self.learn.iter, unit='batch', **off)
     def before_epoch(self): self.start = time.perf_counter()
     def after_batch(self): self.bar.update()
     def after_epoch(self):

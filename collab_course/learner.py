@@ -160,6 +160,21 @@ def _switched(o, **attrs):
     try: yield o
     finally: vars(o).update(old)
 
+# %% ../nbs/library/learner.ipynb #3a47a96f
+def uses_times(model:nn.Module) -> bool: # What its `uses_times` says; false without one
+    "Is `model` to be called with the times of ratings, beside their pairs?"
+    return getattr(model, 'uses_times', False)
+
+@torch.no_grad()
+def predict_batches(model:nn.Module, batches:Iterable) -> tuple: # Two tensors of n values
+    "Predictions and ratings of all rows"
+    if uses_times(model) and isinstance(batches, RatingDataLoader):
+        batches = batches.batches(with_times=True)
+    model.eval()
+    both = [(model(xb, *times).flatten(), yb.flatten()) for xb, yb, *times in batches]
+    preds, targs = map(torch.cat, zip(*both))
+    return preds, targs
+
 # %% ../nbs/library/learner.ipynb #7e7ed587
 class Learner(Without):
     "A model, the batches to train it on, and the training loop."
@@ -368,7 +383,6 @@ class Learner(Without):
             f'table needs its column {self.dls.rating_name!r}; a file exported with rows=False holds no rows.')
         return L(float(f(preds, targs)) for f in (self.loss_func, *self.metrics))
 
-    @torch.no_grad()
     def get_preds(self,
         ds_idx:int=1, # 0 for the training rows, 1 for the validation rows
         dl:Iterable|None=None, # Any batches instead, such as `dls.test_dl(df)`
@@ -378,9 +392,7 @@ class Learner(Without):
         if isinstance(dl, RatingDataLoader):
             if dl.classes: self.dls.check_classes(dl.classes, 'the loader')
             dl = dl.in_order()
-        self.model.eval()
-        both = [(self.model(xb).flatten(), yb.flatten()) for xb, yb in dl]
-        preds, targs = map(torch.cat, zip(*both))
+        preds, targs = predict_batches(self.model, dl)
         return check_finite(preds.cpu(), 'predictions'), targs.cpu()
 
     def predict(self,
@@ -402,7 +414,7 @@ class Learner(Without):
     def show_results(self, max_n:int=9):
         "Show the first `max_n` validation rows with their predictions"
         x, y = (o[:max_n] for o in next(iter(self.dls.valid)))
-        preds = self.get_preds(dl=[(x, y)])[0].tolist()
+        preds = self.get_preds()[0][:max_n].tolist()
         display(self.dls.decode(x, y).assign(**{f'{self.dls.rating_name}_pred': preds}))
 
 # %% ../nbs/library/learner.ipynb #0c456b06
