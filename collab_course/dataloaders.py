@@ -91,12 +91,13 @@ class CategoryMap:
                          f"Close to it: {self.close(val) or 'nothing'}.{way_out}")
     def check_form(self, col:Iterable, code:ArrayLike, name:Hashable):
         "Raise `ValueError` where a value of `col` whose index in `code` is 0 is known as text, not number, or the reverse"
-        bad = np.flatnonzero(np.asarray(code) == 0)
+        code = np.asarray(code)
+        bad = np.flatnonzero(code == 0)
         vals = pd.Series(pd.Index(col, tupleize_cols=False)[bad])
         wrong = [o for o in vals.drop_duplicates().tolist() if self.o2i.get(other_form(o), 0)]
         if not wrong: return
         own, rows = self.items[self.o2i[other_form(wrong[0])]], vals.isin(wrong).to_numpy()
-        raise ValueError(f'column {name!r}: {rows.sum():,} of {np.size(code):,} rows have a known value as '
+        raise ValueError(f'column {name!r}: {rows.sum():,} of {len(code):,} rows have a known value as '
             f'another type, the first is {wrong[0]!r} at row {bad[rows][0]}, which the model knows as {own!r}: '
             f'df[{name!r}] = df[{name!r}].astype({type(own).__name__}).')
 
