@@ -18,7 +18,7 @@ from fastcore.meta import delegates
 from IPython.display import display
 from numpy.typing import ArrayLike
 
-from .validation import check_columns, check_counts, rating_values
+from .validation import check_columns, check_counts, rating_values, time_values
 
 # %% ../nbs/library/dataloaders.ipynb #8a1c4506
 class CategoryMap:
@@ -83,24 +83,31 @@ class RatingDataLoader:
         bs:int=64, # Rows in a batch
         shuffle:bool=False, # Draw a new order each epoch?
         drop_last:bool=False, # Leave out a last batch of fewer than `bs` rows?
+        times:torch.Tensor|None=None, # n times of the ratings in whole seconds, -1 where unknown
     ):
         check_counts(bs=bs)
         if len(x) != len(y):
             raise ValueError(f'{len(x):,} pairs and {len(y):,} ratings: '
                              'each pair needs its rating.')
-        self.x, self.y, self.bs, self.shuffle = x, y, bs, shuffle
+        if times is not None and len(times) != len(x):
+            raise ValueError(f'{len(x):,} pairs and {len(times):,} times: each pair needs its time.')
+        self.x, self.y, self.bs, self.shuffle, self.times = x, y, bs, shuffle, times
         self.drop_last = drop_last and len(x) >= bs
     @property
     def n(self) -> int: return len(self.x)
     def __len__(self): return self.n // self.bs if self.drop_last else -(-self.n // self.bs)
-    def __iter__(self):
+    def __iter__(self): return self.batches()
+    def batches(self, with_times:bool=False) -> Iterable:
+        "Batches of `x` (int64) and `y`, and of `times` where they are asked for and there"
         n, dev = min(self.n, len(self) * self.bs), self.x.device
         make, cols = torch.randperm if self.shuffle else torch.arange, (*self.x.T, self.y.flatten())
-        order = make(self.n, dtype=torch.int32, device=dev)[:n]
+        order, times = make(self.n, dtype=torch.int32, device=dev)[:n], self.times if with_times else None
         for rows in order.split(self.bs * max(1, 2**20 // self.bs)):
             *pair, y = (col.index_select(0, rows) for col in cols)
             x = torch.stack(pair).long().T # each column in one piece, for quick lookups
-            yield from zip(x.split(self.bs), y[:, None].split(self.bs))
+            parts = [x, y[:, None]]
+            if times is not None: parts.append(times.index_select(0, rows))
+            yield from zip(*(o.split(self.bs) for o in parts))
     def one_batch(self) -> tuple: return next(iter(self))
 
 # %% ../nbs/library/dataloaders.ipynb #327f916b
@@ -129,9 +136,11 @@ class DataLoaders:
         valid:RatingDataLoader, # Batches to validate on
         classes:dict, # Column name to `CategoryMap`: the users' column first, then the items'
         rating_name:Hashable='rating', # Name of the ratings' column
+        time_name:Hashable|None=None, # Name of the times' column, where the loaders have times
         implicit:bool=False, # Are the ratings strengths, such as counts, and no stars?
     ):
-        self.train, self.valid, self.classes, self.rating_name = train, valid, classes, rating_name
+        self.train, self.valid, self.classes = train, valid, classes
+        self.rating_name, self.time_name = rating_name, time_name
         self.user_name, self.item_name = classes
         self.implicit = implicit
     def __getitem__(self, i): return (self.train, self.valid)[i]
@@ -158,7 +167,7 @@ class DataLoaders:
         df:pd.DataFrame, # Table with the users' and items' columns, and maybe a column of ratings
         unknown:str='na', # Users and items not seen in training: 'raise', or 'na': index 0
         bs:int|None=None, # Rows in a batch
-    ) -> RatingDataLoader: # Rows in the order of `df`; ratings NaN where the table has none
+    ) -> RatingDataLoader: # Rows in the order of `df`; ratings NaN, times -1 where it has none
         "Batches of the rows of `df`, to predict or to validate on"
         if unknown not in ('raise', 'na'):
             raise ValueError(f"unknown={unknown!r}: it is 'raise' or 'na'.")
@@ -170,8 +179,12 @@ class DataLoaders:
         if self.rating_name in df: y = torch.from_numpy(rating_values(df, self.rating_name))
         else: y = torch.full((len(df),), float('nan'))
         x = torch.stack([*codes.values()], dim=1)
-        x, y = x.to(self.device), y[:, None].to(self.device)
-        return RatingDataLoader(x, y, self.valid.bs if bs is None else bs)
+        x, y, times = x.to(self.device), y[:, None].to(self.device), None
+        if self.time_name is not None:
+            known = self.time_name in df
+            seconds = time_values(df, self.time_name) if known else np.full(len(df), -1)
+            times = torch.from_numpy(seconds).to(self.device)
+        return RatingDataLoader(x, y, self.valid.bs if bs is None else bs, times=times)
 
 # %% ../nbs/library/dataloaders.ipynb #11093ee8
 def split_rows(
@@ -374,14 +387,15 @@ def strengths(
     if not had.any(): raise ValueError(f'column {name!r}: all {len(y):,} values are 0, so nobody had anything.')
     return ratings if had.all() else ratings[had.numpy()], y[had, None]
 
-def one_row_a_pair(x:torch.Tensor, y:torch.Tensor) -> tuple: # The same, shorter where a pair was there twice
-    "Each distinct row of `x`, in the order of the first of its kind, and the sum of its `y`"
-    key = x[:, 0].long() << 32 | x[:, 1]
-    pairs, where = key.unique(return_inverse=True)
-    if len(pairs) == len(key): return x, y
-    first = torch.full_like(pairs, len(key)).scatter_reduce_(0, where, torch.arange(len(key)), 'amin')
+def one_row_a_pair(
+    x:torch.Tensor, # n x 2: user and item index
+    y:torch.Tensor, # n x 1: how often
+) -> tuple: # The same with a row a pair, and the number of the row where each pair stood first
+    "The distinct rows of `x` in the order in which they first came, and the sums of their `y`"
+    pairs, where = (x[:, 0].long() << 32 | x[:, 1]).unique(return_inverse=True)
+    first = torch.full_like(pairs, len(x)).scatter_reduce_(0, where, torch.arange(len(x)), 'amin')
     order = first.argsort()
-    return x[first[order]], torch.zeros(len(pairs), 1).index_add_(0, where, y)[order]
+    return x[first[order]], torch.zeros(len(pairs), 1).index_add_(0, where, y)[order], first[order]
 
 # %% ../nbs/library/dataloaders.ipynb #4f5041c7
 class CollabDataLoaders(DataLoaders):
@@ -398,6 +412,7 @@ class CollabDataLoaders(DataLoaders):
         val_bs:int|None=None, # Rows in a validation batch; by default twice `bs`, at least 4,096
         shuffle_train:bool=True, # Draw the training rows in a new order each epoch?
         device:str='cpu', # Where the tensors live
+        time_name:str|None=None, # Column with the times, for models that use them; none by default
         implicit:bool=False, # Are there counts, likes or no numbers at all, instead of stars?
     ) -> DataLoaders:
         """Split `ratings` and turn ids into indices. Raises `ValueError` on what it cannot use. Warns of
@@ -405,7 +420,7 @@ class CollabDataLoaders(DataLoaders):
         check_columns(ratings)
         *names, said = choose_columns(ratings, user_name, item_name, rating_name, implicit)
         if said: warnings.warn(said, stacklevel=2)
-        check_columns(ratings, *(o for o in names if o is not None))
+        check_columns(ratings, *(o for o in (*names, time_name) if o is not None))
         n_rows = len(ratings)
         if implicit: ratings, y = strengths(ratings, names[2])
         else:
@@ -423,7 +438,7 @@ class CollabDataLoaders(DataLoaders):
                                  f'{missing.int().argmax()}. '
                                  f'Drop them first: ratings.dropna(subset=[{name!r}]). If a name such as '
                                  "'None' or 'NA' was read as none, read it with keep_default_na=False.")
-        if implicit: x, y = one_row_a_pair(x, y)
+        if implicit: x, y, first = one_row_a_pair(x, y)
         if len(x) < n_rows:
             fewer = f'{n_rows:,} rows make {len(x):,} pairs, without what was not had and each pair once'
             if valid_idx is not None: raise ValueError(f'{fewer}, so that valid_idx, which counts rows, '
@@ -438,8 +453,14 @@ class CollabDataLoaders(DataLoaders):
             raise ValueError(f'device={device!r} is not to be had here ({str(e).splitlines()[0]}): '
                              "'cpu' always is.") from None
         (tx, vx), (ty, vy) = ([o.to(device) for o in arrange(t, rows)] for t in (x, y))
-        train = RatingDataLoader(tx, ty, bs, shuffle_train, drop_last=shuffle_train)
-        return cls(train, RatingDataLoader(vx, vy, val_bs), classes, names[2] or 'count', implicit)
+        tt, vt = None, None
+        if time_name is not None:
+            times = torch.from_numpy(time_values(ratings, time_name))
+            if implicit: times = times[first]
+            tt, vt = (o.flatten().to(device) for o in arrange(times[:, None], rows))
+        train = RatingDataLoader(tx, ty, bs, shuffle_train, drop_last=shuffle_train, times=tt)
+        valid = RatingDataLoader(vx, vy, val_bs, times=vt)
+        return cls(train, valid, classes, names[2] or 'count', time_name, implicit)
     @classmethod
     @delegates(from_df)
     def from_csv(cls, csv:str|Path, sep:str=',', **kwargs) -> DataLoaders:

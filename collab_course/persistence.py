@@ -146,14 +146,16 @@ def _dls_parts(dls, rows):
             f'instead: ratings[{name!r}] = ratings[{name!r}].astype(str).')
     if not rows: tensors = {f'items/{k}': getattr(dls.history, k) for k in ('count', 'mean')}
     elif all(type(dl) is RatingDataLoader for dl in dls):
-        tensors = {f'{k}/{o}': getattr(dl, o) for k, dl in zip(('train', 'valid'), dls) for o in 'xy'}
+        tensors = {f'{k}/{o}': t for k, dl in zip(('train', 'valid'), dls)
+                   for o in ('x', 'y', 'times') if (t := getattr(dl, o)) is not None}
     else:
         kinds = ' and '.join(sorted({type(dl).__name__ for dl in dls}))
         raise ValueError(f'the rows of {kinds} are no ratings: export with rows=False.')
     users, items = (c.items[1:] for c in dls.classes.values())
     kept = 'bs', 'shuffle', 'drop_last'
     loaders = [{'rows': dl.n} | {k: getattr(dl, k) for k in kept} for dl in dls]
-    meta = {'columns': [*dls.classes, dls.rating_name], 'users': users, 'items': items,
+    names = [*dls.classes, dls.rating_name, *([] if dls.time_name is None else [dls.time_name])]
+    meta = {'columns': names, 'users': users, 'items': items,
             'loaders': loaders, 'vocabulary': _vocabulary(dls)}
     return meta, tensors
 
@@ -163,9 +165,10 @@ def _make_dls(meta, tensors, device):
     none, loaders = {'x': torch.zeros(0, 2, dtype=torch.int32), 'y': torch.zeros(0, 1)}, []
     for name, o in zip(('train', 'valid'), meta['loaders']):
         xy = [tensors.get(f'{name}/{k}', none[k]).to(device) for k in 'xy']
-        loaders.append(RatingDataLoader(*xy, o['bs'], o['shuffle'], o['drop_last']))
+        times = tensors[f'{name}/times'].to(device) if f'{name}/times' in tensors else None
+        loaders.append(RatingDataLoader(*xy, o['bs'], o['shuffle'], o['drop_last'], times))
     cats = [CategoryMap(pd.Series(meta[k], dtype=object)) for k in ('users', 'items')]
-    dls = CollabDataLoaders(*loaders, dict(zip(meta['columns'], cats)), meta['columns'][2])
+    dls = CollabDataLoaders(*loaders, dict(zip(meta['columns'], cats)), *meta['columns'][2:])
     for k, t in _part(tensors, 'items/').items(): setattr(dls.history, k, t)
     if _vocabulary(dls) != meta['vocabulary']:
         raise ValueError('its users or items are not those that its rows stand for')

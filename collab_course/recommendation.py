@@ -45,9 +45,9 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np, pandas as pd
-from tqdm.auto import tqdm
 
 from .collab import has_factors, score_all
+from .notebook import Bar
 from .interpretation import nearest
 from .learner import Learner
 from .validation import check_columns, check_counts, rating_values
@@ -216,7 +216,7 @@ def recommend_all(
     history = learn.dls.history
     out, rows, best = _unlisted(history, min_ratings), torch.arange(1, len(users)), []
     k = min(n, int((~out).sum()))
-    for block in tqdm(rows.split(bs), unit='block', delay=1, leave=False):
+    for block in Bar(rows.split(bs), unit='block'):
         preds = score_all(learn, block.to(learn.dls.device), len(items)).cpu()
         preds = preds.masked_fill_(out, -torch.inf)
         if exclude_seen:
