@@ -6,7 +6,7 @@
 __all__ = ['other_form', 'CategoryMap', 'RatingDataLoader', 'History', 'DataLoaders', 'CollabDataLoaders']
 
 # %% ../nbs/library/dataloaders.ipynb #91346586
-import copy, difflib, inspect, re, warnings
+import copy, difflib, inspect, re
 from bisect import bisect_left
 from collections.abc import Hashable, Iterable
 from functools import cached_property
@@ -21,7 +21,7 @@ from IPython.display import display
 from numpy.typing import ArrayLike
 
 from .validation import (Without, check_columns, check_counts, rating_values, time_values,
-                                      without)
+                                      warn, without)
 
 # %% ../nbs/library/dataloaders.ipynb #8a1c4506
 def other_form(val:object) -> object: # None where there is none
@@ -503,7 +503,7 @@ class CollabDataLoaders(DataLoaders):
         columns that it had to guess. With `implicit`, `y` is a strength: how often a pair is there."""
         check_columns(ratings)
         *names, said = choose_columns(ratings, user_name, item_name, rating_name, implicit)
-        if said: warnings.warn(said, stacklevel=2)
+        if said: warn(said)
         check_columns(ratings, *(o for o in (*names, time_name) if o is not None))
         n_rows = len(ratings)
         if implicit: ratings, y = strengths(ratings, names[2])
@@ -527,7 +527,7 @@ class CollabDataLoaders(DataLoaders):
             fewer = f'{n_rows:,} rows make {len(x):,} pairs, without what was not had and each pair once'
             if valid_idx is not None: raise ValueError(f'{fewer}, so that valid_idx, which counts rows, '
                                                        'fits no more: make the pairs first.')
-            warnings.warn(fewer, stacklevel=2)
+            warn(fewer)
         rows = split_rows(len(x), valid_pct, seed, valid_idx)
         check_counts(bs=bs)
         val_bs = max(2 * bs, 4096) if val_bs is None else val_bs
