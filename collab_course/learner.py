@@ -202,7 +202,7 @@ class Learner(Without):
         "The batches. Others may take their place if they have the same users and items"
         return self._dls
     @dls.setter
-    def dls(self, new):
+    def dls(self, new:DataLoaders):
         check_loaders(new)
         known = vars(self).get('_dls') or self.model
         if hasattr(known, 'classes'): new.check_classes(known.classes, 'the model')
