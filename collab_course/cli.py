@@ -45,6 +45,8 @@ def _errors(learn, dl=None):
     "RMSE and MAE on held-out ratings or those in `dl`, and the RMSE of always saying the mean"
     from collab_course.learner import mae, rmse
     preds, targs = learn.get_preds(dl=dl)
+    if targs.isnan().any(): raise ValueError(f'column {learn.dls.rating_name!r} is missing: name the one with '
+                                             'the ratings by --rating')
     if not len(targs): raise ValueError('the model was exported without ratings, '
                                         'so there are none to evaluate it on: pass --csv')
     res, y = {'ratings': len(targs)}, learn.dls.train.y
@@ -96,8 +98,9 @@ def evaluate_command(args:argparse.Namespace) -> dict:
     learn = load_learner(args.model)
     if args.csv is None: return _errors(learn)
     given, own = (args.user, args.item, args.rating), (*learn.dls.classes, learn.dls.rating_name)
-    names = {new: name for new, name in zip(given, own) if new}
-    dl = learn.dls.test_dl(_ratings(args).rename(columns=names))
+    names, table = {new: name for new, name in zip(given, own) if new}, _ratings(args)
+    table = table.drop(columns=[o for new, o in names.items() if o in table and o != new and o not in names])
+    dl = learn.dls.test_dl(table.rename(columns=names))
     return _errors(learn, dl) | {'unknown': int((dl.x == 0).any(dim=1).sum())}
 
 # %% ../nbs/library/cli.ipynb #600e97b3

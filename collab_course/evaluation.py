@@ -21,6 +21,7 @@ from .notebook import Bar
 # %% ../nbs/17_evaluation.ipynb #fd010632
 def rating_metrics(model:Learner|nn.Module, dls:DataLoaders) -> dict: # 'rmse' and 'mae', in stars
     "How far predictions for the validation rows of `dls` are off"
+    dls.check_model(model)
     net = model.model if isinstance(model, Learner) else model
     preds, targs = (o.double() for o in predict_batches(net, dls.valid))
     return {'rmse': rmse(preds, targs).item(), 'mae': mae(preds, targs).item()}
@@ -35,6 +36,9 @@ def cross_validate(
     **kwargs, # More for `CollabDataLoaders.from_df`, such as `item_name`
 ) -> pd.DataFrame: # A row a run: model, split, seed, the metrics
     "Make every model with every seed on every split, and test it"
+    for name, o in {'models': models, 'splits': splits}.items():
+        if not isinstance(o, dict): raise TypeError(f'{name} is a {type(o).__name__}: give a dict by name, '
+            'such as {"mean": GlobalMean}, {"random": random_split(ratings)} or dict(enumerate(k_folds(ratings))).')
     runs, plan = [], list(itertools.product(models, seeds))
     with Bar(total=len(splits) * len(plan), unit='run') as bar:
         for split, rows in splits.items():

@@ -204,8 +204,7 @@ class Learner(Without):
     @dls.setter
     def dls(self, new:DataLoaders):
         check_loaders(new)
-        known = vars(self).get('_dls') or self.model
-        if hasattr(known, 'classes'): new.check_classes(known.classes, 'the model')
+        new.check_model(self if '_dls' in vars(self) else self.model)
         self._dls = new
 
     def no_bar(self) -> AbstractContextManager:
