@@ -22,6 +22,7 @@ from .notebook import Bar
 def rating_metrics(model:Learner|nn.Module, dls:DataLoaders) -> dict: # 'rmse' and 'mae', in stars
     "How far predictions for the validation rows of `dls` are off"
     dls.check_model(model)
+    if not dls.valid.n: raise ValueError('there are no rows to test on.')
     net = model.model if isinstance(model, Learner) else model
     preds, targs = (o.double() for o in predict_batches(net, dls.valid))
     return {'rmse': rmse(preds, targs).item(), 'mae': mae(preds, targs).item()}
@@ -77,6 +78,7 @@ def user_metrics(
     at_least:float=4, # A test rating from here on makes an item relevant
 ) -> pd.DataFrame: # A row a user with relevant test ratings, a column a metric
     "Precision, recall, hit rate, AP and NDCG at `k` of each user's list from the whole catalogue"
+    dls.check_model(model)
     train, test = (dl.x.cpu().long() for dl in (dls.train, dls.valid))
     test = test[dls.valid.y.cpu().flatten() >= at_least]
     if not len(test):

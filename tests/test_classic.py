@@ -93,7 +93,7 @@ WORKS = {
     'y_range in config': lambda dls: collab_learner(dls, use_nn=True, config=tabular_config(y_range=(0, 5.5))).model.layers[-1].hi == 5.5,
     'loss_func=L1LossFlat()': lambda dls: float(tried(dls, loss_func=L1LossFlat()).validate()[0]) < 1.2,
     'metrics=partial(...)': lambda dls: tried(dls, metrics=partial(rmse)).recorder.metric_names[3] == 'rmse',
-    'fit_flat_cos': lambda dls: quiet(collab_learner(dls), 4, 0.1, method='fit_flat_cos').recorder.lrs[::20] == pytest.approx([0.1, 0.1, 0.1, 0.05 + 0.05e-5], rel=1e-3),
+    'fit_flat_cos': lambda dls: np.array(quiet(collab_learner(dls), 4, 0.1, method='fit_flat_cos').recorder.lrs)[[0, 29, 35]].tolist() == pytest.approx([0.1, 0.1, 0.05], rel=1e-4),
     'dls.device, dls.bs, dls.one_batch()': lambda dls: (dls.device, dls.bs, len(dls.one_batch())) == (torch.device('cpu'), 64, 2),
     'learn.dls.valid, learn.dls[1]': lambda dls: dls.valid is dls[1],
     'learn.recorder.metric_names': lambda dls: list(tried(dls).recorder.metric_names) == ['epoch', 'train_loss', 'valid_loss', 'time'],
@@ -170,5 +170,5 @@ def test_the_best_epoch_is_put_back(small, tmp_path):
         def after_epoch(self): kept.append(self.learn.get_preds()[0])
     learn = quiet(learner(small), 20, 0.2, wd=0., cbs=[Keep(), SaveModelCallback(fname=tmp_path/'best')])
     losses = learn.recorder.values.itemgot(1)
-    assert losses.argmin() < 19 if hasattr(losses, 'argmin') else np.argmin(losses) < 19
+    assert np.argmin(losses) < 19
     assert torch.equal(learn.get_preds()[0], kept[int(np.argmin(losses))])

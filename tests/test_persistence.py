@@ -195,8 +195,8 @@ def test_users_and_items_keep_their_type_and_order(users, items, tmp_path):
 @pytest.mark.parametrize('vals', [pd.date_range('2020', periods=9), [True, False, True] * 3, [(1, 2), (3, 4), (5, 6)] * 3, [0., float('inf'), 1.] * 3],
                          ids=['dates', 'booleans', 'tuples', 'infinity'])
 def test_names_that_json_cannot_keep(vals, tmp_path):
-    df = pd.DataFrame({'u': pd.Series(vals), 'i': list('abc') * 3, 'stars': np.arange(9.)})
-    learn = collab_learner(CollabDataLoaders.from_df(df, seed=0, bs=2), 3)
+    df = pd.DataFrame({'u': pd.Series(vals), 'i': list('abc') * 3, 'stars': np.arange(1., 10.)})
+    learn = collab_learner(CollabDataLoaders.from_df(df, 0.2, 'u', 'i', 'stars', seed=0, bs=2), 3)
     with pytest.raises(ValueError, match=r"column 'u': \d of \d values.*astype\(str\)"): learn.export(tmp_path/'it')
     assert not list(tmp_path.iterdir())
     learn.load(learn.save(tmp_path/'weights'))
