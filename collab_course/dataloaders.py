@@ -18,7 +18,7 @@ from fastcore.meta import delegates
 from IPython.display import display
 from numpy.typing import ArrayLike
 
-from .validation import check_columns, check_counts, rating_values
+from .validation import check_columns, check_counts, rating_values, time_values
 
 # %% ../nbs/library/dataloaders.ipynb #8a1c4506
 class CategoryMap:
@@ -75,24 +75,31 @@ class RatingDataLoader:
         bs:int=64, # Rows in a batch
         shuffle:bool=False, # Draw a new order each epoch?
         drop_last:bool=False, # Leave out a last batch of fewer than `bs` rows?
+        times:torch.Tensor|None=None, # n times of the ratings in whole seconds, -1 where unknown
     ):
         check_counts(bs=bs)
         if len(x) != len(y):
             raise ValueError(f'{len(x):,} pairs and {len(y):,} ratings: '
                              'each pair needs its rating.')
-        self.x, self.y, self.bs, self.shuffle = x, y, bs, shuffle
+        if times is not None and len(times) != len(x):
+            raise ValueError(f'{len(x):,} pairs and {len(times):,} times: each pair needs its time.')
+        self.x, self.y, self.bs, self.shuffle, self.times = x, y, bs, shuffle, times
         self.drop_last = drop_last and len(x) >= bs
     @property
     def n(self) -> int: return len(self.x)
     def __len__(self): return self.n // self.bs if self.drop_last else -(-self.n // self.bs)
-    def __iter__(self):
+    def __iter__(self): return self.batches()
+    def batches(self, with_times:bool=False) -> Iterable:
+        "Batches of `x` (int64) and `y`, and of `times` where they are asked for and there"
         n, dev = min(self.n, len(self) * self.bs), self.x.device
         make, cols = torch.randperm if self.shuffle else torch.arange, (*self.x.T, self.y.flatten())
-        order = make(self.n, dtype=torch.int32, device=dev)[:n]
+        order, times = make(self.n, dtype=torch.int32, device=dev)[:n], self.times if with_times else None
         for rows in order.split(self.bs * max(1, 2**20 // self.bs)):
             *pair, y = (col.index_select(0, rows) for col in cols)
             x = torch.stack(pair).long().T # each column in one piece, for quick lookups
-            yield from zip(x.split(self.bs), y[:, None].split(self.bs))
+            parts = [x, y[:, None]]
+            if times is not None: parts.append(times.index_select(0, rows))
+            yield from zip(*(o.split(self.bs) for o in parts))
     def one_batch(self) -> tuple: return next(iter(self))
 
 # %% ../nbs/library/dataloaders.ipynb #327f916b
@@ -120,8 +127,10 @@ class DataLoaders:
         valid:RatingDataLoader, # Batches to validate on
         classes:dict, # Column name to `CategoryMap`: the users' column first, then the items'
         rating_name:Hashable='rating', # Name of the ratings' column
+        time_name:Hashable|None=None, # Name of the times' column, where the loaders have times
     ):
-        self.train, self.valid, self.classes, self.rating_name = train, valid, classes, rating_name
+        self.train, self.valid, self.classes = train, valid, classes
+        self.rating_name, self.time_name = rating_name, time_name
         self.user_name, self.item_name = classes
     def __getitem__(self, i): return (self.train, self.valid)[i]
     def __len__(self): return 2
@@ -147,7 +156,7 @@ class DataLoaders:
         df:pd.DataFrame, # Table with the users' and items' columns, and maybe a column of ratings
         unknown:str='na', # Users and items not seen in training: 'raise', or 'na': index 0
         bs:int|None=None, # Rows in a batch
-    ) -> RatingDataLoader: # Rows in the order of `df`; ratings NaN where the table has none
+    ) -> RatingDataLoader: # Rows in the order of `df`; ratings NaN, times -1 where it has none
         "Batches of the rows of `df`, to predict or to validate on"
         if unknown not in ('raise', 'na'):
             raise ValueError(f"unknown={unknown!r}: it is 'raise' or 'na'.")
@@ -159,8 +168,12 @@ class DataLoaders:
         if self.rating_name in df: y = torch.from_numpy(rating_values(df, self.rating_name))
         else: y = torch.full((len(df),), float('nan'))
         x = torch.stack([*codes.values()], dim=1)
-        x, y = x.to(self.device), y[:, None].to(self.device)
-        return RatingDataLoader(x, y, self.valid.bs if bs is None else bs)
+        x, y, times = x.to(self.device), y[:, None].to(self.device), None
+        if self.time_name is not None:
+            known = self.time_name in df
+            seconds = time_values(df, self.time_name) if known else np.full(len(df), -1)
+            times = torch.from_numpy(seconds).to(self.device)
+        return RatingDataLoader(x, y, self.valid.bs if bs is None else bs, times=times)
 
 # %% ../nbs/library/dataloaders.ipynb #11093ee8
 def split_rows(
@@ -246,13 +259,14 @@ class CollabDataLoaders(DataLoaders):
         val_bs:int|None=None, # Rows in a validation batch; by default twice `bs`, at least 4,096
         shuffle_train:bool=True, # Draw the training rows in a new order each epoch?
         device:str='cpu', # Where the tensors live
+        time_name:str|None=None, # Column with the times, for models that use them; none by default
     ) -> DataLoaders:
         "Split `ratings` and turn ids into indices. Raises `ValueError` on what it cannot use."
         check_columns(ratings)
         names = [user_name, item_name, rating_name]
         for i, name in enumerate(names):
             if name is None: names[i] = next(iter(ratings.columns[i:]), f'(column {i + 1})')
-        check_columns(ratings, *names)
+        check_columns(ratings, *names, *([] if time_name is None else [time_name]))
         y = torch.from_numpy(rating_values(ratings, names[2]))[:, None]
         classes = {name: CategoryMap(ratings[name]) for name in names[:2]}
         x = torch.empty(len(ratings), 2, dtype=torch.int32)
@@ -273,8 +287,12 @@ class CollabDataLoaders(DataLoaders):
             raise ValueError(f'device={device!r} is not to be had here ({str(e).splitlines()[0]}): '
                              "'cpu' always is.") from None
         (tx, vx), (ty, vy) = ([o.to(device) for o in arrange(t, rows)] for t in (x, y))
-        train = RatingDataLoader(tx, ty, bs, shuffle_train, drop_last=shuffle_train)
-        return cls(train, RatingDataLoader(vx, vy, val_bs), classes, names[2])
+        tt, vt = None, None
+        if time_name is not None:
+            times = torch.from_numpy(time_values(ratings, time_name))
+            tt, vt = (o.flatten().to(device) for o in arrange(times[:, None], rows))
+        train = RatingDataLoader(tx, ty, bs, shuffle_train, drop_last=shuffle_train, times=tt)
+        return cls(train, RatingDataLoader(vx, vy, val_bs, times=vt), classes, names[2], time_name)
     @classmethod
     @delegates(from_df)
     def from_csv(cls, csv:str|Path, sep:str=',', **kwargs) -> DataLoaders:

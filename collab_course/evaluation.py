@@ -12,18 +12,16 @@ from collections.abc import Callable, Iterable
 import pandas as pd, torch
 from fastcore.foundation import L
 from torch import nn
-from tqdm.auto import tqdm
 
 from .dataloaders import CollabDataLoaders, DataLoaders
-from .learner import Learner, mae, rmse, set_seed
+from .learner import Learner, mae, predict_batches, rmse, set_seed
+from .notebook import Bar
 
 # %% ../nbs/17_evaluation.ipynb #fd010632
-@torch.no_grad()
 def rating_metrics(model:Learner|nn.Module, dls:DataLoaders) -> dict: # 'rmse' and 'mae', in stars
     "How far predictions for the validation rows of `dls` are off"
-    net = (model.model if isinstance(model, Learner) else model).eval()
-    pairs = zip(*((net(xb).flatten(), yb.flatten()) for xb, yb in dls.valid))
-    preds, targs = (torch.cat(o).double() for o in pairs)
+    net = model.model if isinstance(model, Learner) else model
+    preds, targs = (o.double() for o in predict_batches(net, dls.valid))
     return {'rmse': rmse(preds, targs).item(), 'mae': mae(preds, targs).item()}
 
 # %% ../nbs/17_evaluation.ipynb #c2520f3d
@@ -37,7 +35,7 @@ def cross_validate(
 ) -> pd.DataFrame: # A row a run: model, split, seed, the metrics
     "Make every model with every seed on every split, and test it"
     runs, plan = [], list(itertools.product(models, seeds))
-    with tqdm(total=len(splits) * len(plan), unit='run', leave=False, delay=1) as bar:
+    with Bar(total=len(splits) * len(plan), unit='run') as bar:
         for split, rows in splits.items():
             dls = CollabDataLoaders.from_df(ratings, valid_idx=rows, **kwargs)
             for name, seed in plan:
@@ -100,14 +98,17 @@ from torch import Tensor
 
 from .collab import score_all
 from .layers import Module
+from .learner import uses_times
 
 # %% ../nbs/library/evaluation.ipynb #e9b5c031
 class Ensemble(Module):
     "Predicts the mean of what several models predict"
     def __init__(self, models:Iterable): # Learners or modules
         self.models = nn.ModuleList(m.model if isinstance(m, Learner) else m for m in models)
-    def forward(self, x:Tensor) -> Tensor:
-        return torch.stack([m(x).flatten() for m in self.models]).mean(dim=0)
+        self.uses_times = any(map(uses_times, self.models))
+    def forward(self, x:Tensor, times:Tensor|None=None) -> Tensor:
+        preds = [(m(x, times) if uses_times(m) else m(x)).flatten() for m in self.models]
+        return torch.stack(preds).mean(dim=0)
     def score_all(self, users:Tensor, n_items:int) -> Tensor: # len(users) x n_items
         "The mean of the models' predictions for every item"
         return torch.stack([score_all(m, users, n_items) for m in self.models]).mean(dim=0)

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 # %% ../nbs/library/exercises.ipynb #e15a04d1
 from .baselines import Biases, GlobalMean
-from .collab import collab_learner, EmbeddingDotBias
+from .collab import collab_learner
 from .crosstab import crosstab
 from .data import load_ratings, make_ratings, planted_factors
 from .dataloaders import CollabDataLoaders
@@ -76,17 +76,16 @@ def _numbers(o):
 def off_by(answer:object, right:object, tol:float=1e-6, what:str='your number') -> str|None:
     "What is off about a number or several; None where all are within `tol`. Dimensions of size 1 do not matter."
     if answer is None: return f'{what} is missing: there is None in its place'
-    try: answer, right = _numbers(answer), _numbers(right)
+    try: a, b = _numbers(answer), _numbers(right)
     except (TypeError, ValueError):
         return f'{what} cannot be read as a number, it is of type {type(answer).__name__}'
-    if answer.squeeze().shape != right.squeeze().shape:
-        return f'{what} has shape {answer.shape} where {right.shape} is asked for'
-    if n := int((~np.isfinite(answer)).sum()):
-        return f'{what} is no finite number' if right.size == 1 else f'{what}: {n} of {right.size} are no finite numbers'
-    gap = np.abs(answer.reshape(right.shape) - right)
+    if a.squeeze().shape != b.squeeze().shape: return f'{what} has shape {a.shape} where {b.shape} is asked for'
+    if n := int((~np.isfinite(a)).sum()):
+        return f'{what} is no finite number' if b.size == 1 else f'{what}: {n} of {b.size} are no finite numbers'
+    gap = np.abs(a.reshape(b.shape) - b)
     if (gap <= tol).all(): return None
-    if right.size > 1: return f'{what}: {(gap > tol).sum()} of {right.size} numbers are off, by up to {gap.max():.3g}'
-    return f'{what} is {_how_far(answer.item(), right.item())}'
+    if b.size > 1: return f'{what}: {(gap > tol).sum()} of {b.size} numbers are off, by up to {gap.max():.3g}'
+    return f'{what} is {_how_far(a.item(), b.item())}'
 
 def _how_far(answer, right):
     "Roughly how far one number is from another, in words that do not give it away"
@@ -345,16 +344,11 @@ def _06_1(answer):
     pred = valid['title'].map(means).fillna(mean)
     return off_by(answer, ((pred - valid['rating'])**2).mean(), tol=_TWO_DECIMALS, what='your MSE')
 
-# %% ../nbs/library/exercises.ipynb #9b9d2c59
-@exercise('06.2', 'function')
-def _06_2(answer):
-    for lo, hi in ((0, 5.5), (1, 5), (-2, 3)):
-        x = torch.linspace(-3, 3, 8)
-        what = f'what it returns for the range ({lo}, {hi})'
-        off = off_by(answer(sigmoid_range(x, lo, hi), lo, hi), x, tol=1e-3, what=what)
-        if off: return off
+# %% ../nbs/library/exercises.ipynb #0deccbd5
+def _start(*ps):
+    "Fill parameters with numbers around 0.5, the same each time"
+    for seed, p in enumerate(ps): nn.init.normal_(p, 0.5, 1., generator=torch.Generator().manual_seed(seed))
 
-# %% ../nbs/library/exercises.ipynb #3a88af1c
 def _wrong_module(model, x, right, what):
     "What is off about the predictions of `model` for `x`, and about the gradients of all its parameters"
     pred = model(x)
@@ -366,12 +360,23 @@ def _wrong_module(model, x, right, what):
     gaps = [(mine - theirs).abs().max() for mine, theirs in zip(*grads)]
     if max(gaps) > 1e-3: return f'its predictions {what} are right, and their gradients are not'
 
+@exercise('06.2', 'function')
+def _06_2(answer):
+    for mean in (3.5, -1.):
+        model, x = answer(7, 9, 4, mean), _every_pair()
+        users, movies = model.user_factors.weight, model.movie_factors.weight
+        if {*model.parameters()} != {users, movies}:
+            return 'the factors of users and movies are all that should learn, the mean is given'
+        _start(users, movies)
+        if off := _wrong_module(model, x, mean + (users @ movies.t()).flatten(), f'around {mean}'): return off
+
+# %% ../nbs/library/exercises.ipynb #73e60808
 @exercise('06.3', 'function')
 def _06_3(answer):
     for lo, hi in ((1, 5), (0, 2.5)):
         model, x = answer(7, 9, 4, (lo, hi)), _every_pair()
         users, movies = model.user_factors.weight, model.movie_factors.weight
-        for seed, o in enumerate((users, movies)): nn.init.normal_(o, 0.5, 1., generator=torch.Generator().manual_seed(seed))
+        _start(users, movies)
         off = _wrong_module(model, x, (users @ movies.t()).flatten().clamp(lo, hi), f'with the range ({lo}, {hi})')
         if off: return off
 
@@ -477,7 +482,7 @@ def _09_3(answer):
     for y_range in ((0, 5.5), (1, 5)):
         model, x = answer(7, 9, y_range), _every_pair()
         users, movies = model.user_bias.weight, model.movie_bias.weight
-        for seed, o in enumerate((users, movies)): nn.init.normal_(o, generator=torch.Generator().manual_seed(seed))
+        _start(users, movies)
         if sum(p.numel() for p in model.parameters()) != 7 + 9:
             return 'it should have one number for each user and each movie'
         right = sigmoid_range(users + movies.t(), *y_range).flatten()
@@ -601,8 +606,8 @@ def _13_3(answer):
     model = answer((7, 4), (9, 4)).eval()
     for name in ('user_factors', 'item_factors', 'layers'):
         if not hasattr(model, name): return f'it has no {name}'
-    for seed, p in enumerate(model.parameters()): nn.init.normal_(p, 0, 0.3, generator=torch.Generator().manual_seed(seed))
     x = _every_pair()
+    for seed, p in enumerate(model.parameters()): nn.init.normal_(p, 0, 0.3, generator=torch.Generator().manual_seed(seed))
     u, i = model.user_factors(x[:, 0]), model.item_factors(x[:, 1])
     wide = torch.cat([u, i, u * i], dim=1)
     out = model.layers(wide).flatten()

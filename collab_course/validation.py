@@ -62,3 +62,23 @@ def rating_values(ratings:pd.DataFrame, name:Hashable) -> np.ndarray:
                          f'number, the first is {col.tolist()[row]!r} at row {row}. '
                          'Correct or drop those rows first.')
     return vals
+
+# %% ../nbs/library/validation.ipynb #ea832893
+def time_values(ratings:pd.DataFrame, name:Hashable) -> np.ndarray:
+    """Column `name` of `ratings`, numbers or points in time, as int64 seconds since 1970, -1 where
+    one is missing; raise `ValueError` on text, and on what is before 1970 or after the year 9999"""
+    col = ratings[name]
+    if col.dtype.kind == 'M':
+        col = (col - pd.Timestamp(0, tz=getattr(col.dtype, 'tz', None))) / pd.Timedelta(seconds=1)
+    if col.dtype.kind not in 'iuf':
+        raise ValueError(f'column {name!r} holds {col.dtype}, the first {col.tolist()[0]!r}: times '
+                         'are seconds or points in time. Convert them first: '
+                         f'ratings[{name!r}] = pd.to_datetime(ratings[{name!r}]).')
+    vals = col.to_numpy('float64', na_value=np.nan)
+    for bad, what in ((vals < 0, 'before 1970: leave out what is unknown, as None or NaN'),
+                      (vals >= 253402300800, 'after the year 9999: are they in milliseconds, not seconds?')):
+        if bad.any():
+            row = bad.argmax()
+            raise ValueError(f'column {name!r}: {bad.sum()} of {len(bad)} times, the first '
+                             f'{ratings[name].tolist()[row]!r} at row {row}, are {what}')
+    return np.floor(np.nan_to_num(vals, nan=-1)).astype('int64')
