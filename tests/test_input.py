@@ -289,7 +289,7 @@ FILES = [
     ('A CSV file that is no text', lambda: csv(b'PK\x03\x04\xff\xfe\x00\x80' * 20), ValueError, "ratings.csv cannot be read as a table with sep=',': …"),
     ('A CSV file with a row too long', lambda: csv('user,item,rating\n1,2,3\n1,2,3,4,5\n'), ValueError, "ratings.csv cannot be read as a table with sep=',': …line 3, saw 5…"),
     ('An address where nobody answers', lambda: CollabDataLoaders.from_csv('http://127.0.0.1:9/ratings.csv'), ValueError, "http://127.0.0.1:9/ratings.csv cannot be read as a table with sep=',': …"),
-    ('An unknown data set', lambda: untar_data('https://example.org/other.zip'), ValueError, "untar_data knows URLs.ML_100k only, not 'https://example.org/other.zip'"),
+    ('An unknown data set', lambda: untar_data('https://example.org/other.zip'), ValueError, "untar_data knows URLs.ML_100k, URLs.ML_latest_small, …, not 'https://example.org/other.zip'"),
     ('A data folder that is not there', lambda: untar_data(path='nowhere'), FileNotFoundError, 'nowhere does not exist: give a folder or zip with MovieLens 100K'),
     ('A data folder with other things in it', lambda: untar_data(path='.'), ValueError, 'u.data is missing'),
     ('A data folder with a truncated file', lambda: load_ratings(file('u.data', '196\t242\t3\t881250949\n').parent), ValueError, 'u.data is truncated or altered: SHA-256 …, expected 06416e597f82...'),
