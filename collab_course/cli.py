@@ -37,6 +37,9 @@ def _ratings(args):
     from collab_course.dataloaders import choose_columns
     if not args.csv: return load_ratings(), args.item or 'title'
     ratings = _table(args.csv, args, **{name: _value(o) for name, o in args.read or ()})
+    if args.drop_zeros:
+        rating = choose_columns(ratings, args.user, args.item, args.rating)[2]
+        ratings = ratings[ratings[rating] != 0]
     if not args.titles: return ratings, args.item
     item = choose_columns(ratings, args.user, args.item, args.rating, args.implicit)[1]
     return add_titles(ratings, _table(args.titles, args), item), 'title'
@@ -50,17 +53,23 @@ def _trained(args):
     ratings, item_name = _ratings(args)
     dls = CollabDataLoaders.from_df(ratings, args.valid_pct, args.user, item_name, args.rating,
                                     seed=args.seed, bs=args.bs, implicit=args.implicit)
+    if args.implicit: return _lister(dls, args)
+    lo, hi = (f(float(f(dl.y)) for dl in dls) for f in (min, max))
+    span = hi - lo or 1
     set_seed(args.seed)
-    if args.implicit:
-        from collab_course.ranking import bpr_loss, ranking_dls
-        learn = collab_learner(ranking_dls(dls), args.factors, loss_func=bpr_loss)
-    else:
-        lo, hi = (f(float(f(dl.y)) for dl in dls) for f in (min, max))
-        span = hi - lo or 1
-        learn = collab_learner(dls, args.factors, y_range=args.y_range or (lo - span/4, hi + span/8))
+    learn = collab_learner(dls, args.factors, y_range=args.y_range or (lo - span/4, hi + span/8))
     learn.fit_one_cycle(args.epochs, args.lr, wd=args.wd)
-    learn.dls = dls # not pairs, but the rows that they were drawn from
     return learn
+
+def _lister(dls, args):
+    "A learner that makes lists from likes, with nothing to choose"
+    from collab_course.implicit import EASE, IALS
+    from collab_course.learner import Learner
+    usual = vars(parser().parse_args(['train', '--out', 'model.zip']))
+    for name in ('epochs', 'factors', 'lr', 'wd', 'bs', 'y_range'):
+        if getattr(args, name) != usual[name]: raise ValueError(
+            f'--{name.replace("_", "-")} is for ratings: with --implicit the model is solved for, not trained in steps.')
+    return Learner(dls, EASE(dls) if len(dls.classes[dls.item_name]) <= 20_000 else IALS(dls))
 
 # %% ../nbs/library/cli.ipynb #59c54e42
 def _errors(learn, dl=None):
@@ -205,11 +214,12 @@ def _training_options(p):
     _option(g, '--sep', r'what separates values, such as ; or \t', default=',', metavar='TEXT')
     _option(g, '--encoding', 'such as latin-1', default='utf-8', metavar='NAME')
     _option(g, '--read', 'of pandas.read_csv: header None', action='append', nargs=2,
-            metavar=('OPTION', 'VALUE'))
+            metavar=('KEY', 'VALUE'))
     for name in ('user', 'item', 'rating'):
         what = f'column with the {name}s (default: by name or place)'
         _option(g, f'--{name}', what, type=_value, metavar='COLUMN')
     _option(g, '--titles', 'file with the items and a column title', metavar='FILE')
+    _option(g, '--drop-zeros', 'leave out rows whose rating is 0', action='store_true')
     _option(g, '--implicit', 'counts, likes or no numbers in place of ratings', action='store_true')
     g = p.add_argument_group('training')
     _option(g, '--epochs', 'times through the ratings', default=5, type=_count, metavar='N')
@@ -316,7 +326,7 @@ _PLAIN = {r'\[(Errno|WinError) -?\d+\] ': '',
           r'\bimplicit=True': '--implicit',
           r'\bdtype=(\{.*?\})': r'--read dtype "\1"',
           r'\b(header|decimal|keep_default_na|index_col|dtype)=': r'--read \1 ',
-          r', ratings\[ratings\[.*?\] > 0\]': '',
+          r', ratings\[ratings\[.*?\] > 0\]': ' with --drop-zeros',
           r'becomes one with a row for each rating by ratings.melt.*? of users': 'must first become one with a row for each rating',
           r'untar_data\(path=\.\.\.\)': 'collab_course data --path',
           r': ratings\.dropna\(.*?\)': '',
