@@ -96,13 +96,15 @@ def _errors(learn, dl=None):
 # %% ../nbs/library/cli.ipynb #1c40f96a
 def _by_text(classes): return {str(o): o for o in classes.items[1:]}
 
-def _rated(path):
-    "The ratings in the JSON file `path`, a dict of item to rating"
+def _rated(path, classes, implicit):
+    "The ratings in the JSON file `path`, a dict of item to rating; where there are none, a list of items"
     try: rated = json.loads(path.read_text(encoding='utf-8'))
     except ValueError as e: raise ValueError(f'{path} is no JSON: {e}') from e
-    if isinstance(rated, dict): return rated
-    kind = type(rated).__name__
-    raise ValueError(f'{path} holds a {kind}, a dict of item to rating is needed.')
+    known, kind = _by_text(classes), type(rated).__name__
+    if implicit and kind == 'list': return [known.get(str(o), o) for o in rated]
+    if kind == 'dict': return {known.get(k, k): v for k, v in rated.items()}
+    needed = 'a list of items' if implicit else 'a dict of item to rating'
+    raise ValueError(f'{path} holds a {kind}, {needed} is needed.')
 
 # %% ../nbs/library/cli.ipynb #31e38249
 def data_command(args:argparse.Namespace) -> dict:
@@ -153,16 +155,14 @@ def _test_rows(learn, args):
     if dls.implicit: table = strengths(table, own[2] if len(own) > 2 else None)[0][own[:2]].assign(**{dls.rating_name: 1})
     return dls.test_dl(table)
 
-# %% ../nbs/library/cli.ipynb #600e97b3
+# %% ../nbs/library/cli.ipynb #16f98f40
 def recommend_command(args:argparse.Namespace) -> 'pd.DataFrame':
     "List items for a user of a model file, or for somebody new"
     from collab_course.persistence import load_learner
     from collab_course.recommendation import recommend
     learn = load_learner(args.model)
     users, items = learn.dls.classes.values()
-    if args.rated:
-        known = _by_text(items)
-        user:object = {known.get(k, k): v for k, v in _rated(args.rated).items()}
+    if args.rated: user:object = _rated(args.rated, items, learn.dls.implicit)
     else: user = _by_text(users).get(args.user, args.user)
     return recommend(learn, user, n=args.n, min_ratings=args.min_ratings)
 

@@ -99,9 +99,8 @@ def add_titles(
     names[shared] += ' (' + names.index[shared].astype(str) + ')'
     found = ratings[item_name].map(names)
     none = found.isna()
-    if none.all(): raise ValueError(
-        f'none of the items in column {item_name!r} has a title: ratings holds {ratings[item_name].iloc[0]!r} '
-        f'({ratings[item_name].dtype}), titles {titles[item_name].iloc[0]!r} ({titles[item_name].dtype}).')
-    if none.any(): warnings.warn(f'{ratings[item_name][none].nunique()} items have no title and keep their id, '
-                                 f'the first is {ratings[item_name][none].iloc[0]!r}.', stacklevel=2)
+    left = ratings[item_name][none].unique().tolist()
+    if none.all(): raise ValueError(f'none of the items in column {item_name!r} has a title: the ratings are of '
+        f'{left[0]!r}, for instance, and the titles of {titles[item_name].tolist()[0]!r}.')
+    if left: warnings.warn(f'{len(left)} items have no title and keep their id, the first is {left[0]!r}.', stacklevel=2)
     return ratings.assign(title=found.where(~none, ratings[item_name].astype(str)))
