@@ -93,7 +93,7 @@ def add_titles(
     check_columns(titles, item_name, title_name)
     names = titles.dropna(subset=[title_name]).set_index(item_name)[title_name]
     if names.index.has_duplicates:
-        twice = names.index[names.index.duplicated()][0]
+        twice = names.index[names.index.duplicated()].tolist()[0]
         raise ValueError(f'titles has two rows for the item {twice!r} of column {item_name!r}: keep one.')
     shared = names.duplicated(keep=False)
     names[shared] += ' (' + names.index[shared].astype(str) + ')'
