@@ -155,7 +155,7 @@ def _test_rows(learn, args):
     if dls.implicit: table = strengths(table, own[2] if len(own) > 2 else None)[0][own[:2]].assign(**{dls.rating_name: 1})
     return dls.test_dl(table)
 
-# %% ../nbs/library/cli.ipynb #16f98f40
+# %% ../nbs/library/cli.ipynb #600e97b3
 def recommend_command(args:argparse.Namespace) -> 'pd.DataFrame':
     "List items for a user of a model file, or for somebody new"
     from collab_course.persistence import load_learner

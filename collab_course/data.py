@@ -13,12 +13,11 @@ import pandas as pd
 from .download import check_files, untar_data
 
 # %% ../nbs/library/data.ipynb #23e49855
-import warnings
 from collections import namedtuple
 
 import numpy as np
 
-from .validation import check_columns, check_counts
+from .validation import check_columns, check_counts, warn
 
 # %% ../nbs/library/data.ipynb #7af12a3d
 Planted = namedtuple('Planted', 'user_factors item_factors user_bias item_bias')
@@ -102,5 +101,5 @@ def add_titles(
     left = ratings[item_name][none].unique().tolist()
     if none.all(): raise ValueError(f'none of the items in column {item_name!r} has a title: the ratings are of '
         f'{left[0]!r}, for instance, and the titles of {titles[item_name].tolist()[0]!r}.')
-    if left: warnings.warn(f'{len(left)} items have no title and keep their id, the first is {left[0]!r}.', stacklevel=2)
+    if left: warn(f'{len(left)} items have no title and keep their id, the first is {left[0]!r}.')
     return ratings.assign(title=found.where(~none, ratings[item_name].astype(str)))
