@@ -42,7 +42,9 @@ class RidgeFit:
 
 # %% ../nbs/library/recommendation.ipynb #d9c6b955
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np, pandas as pd
 from tqdm.auto import tqdm
@@ -56,20 +58,23 @@ from .validation import check_columns, check_counts, rating_values
 @dataclass(eq=False)
 class Profile:
     "What a model knows of a user, trained or folded in. With `is_item`, of an item and its raters."
-    weight: torch.Tensor # Factors
-    bias: torch.Tensor # One number
+    weight: torch.Tensor # Factors; of a `BPMF`, a row a draw
+    bias: torch.Tensor # One number; of a `BPMF`, one a draw
     rated: torch.Tensor # Indices of what was rated
     ratings: torch.Tensor # In stars
     noise: float = 0.7 # Standard deviation of a rating around its prediction, in stars
     is_item: bool = False # Is it an item?
     @property
-    def row(self) -> torch.Tensor: # 1 x (factors + 1), as in `FactorTables`
-        return torch.cat([self.weight, self.bias.view(1)])[None]
+    def row(self) -> torch.Tensor: # 1 x (factors + 1), as in `FactorTables`; or 1 x draws x ...
+        return torch.cat([self.weight, self.bias[..., None]], dim=-1)[None]
     def preds(self, learn:Learner) -> torch.Tensor:
         "Predictions for all items (of an item, for all users), in the order of the classes"
-        return FactorTables(learn.model).predict(self.row, self.is_item)[0]
+        model:Any = learn.model
+        if hasattr(model, 'score_newcomer'): return model.score_newcomer(self.row[0], self.is_item).cpu()
+        return FactorTables(model).predict(self.row, self.is_item)[0]
     def __repr__(self):
-        return f'Profile({len(self.weight)} factors, bias {self.bias:.2f}, {len(self.rated)} ratings)'
+        n, bias = self.weight.shape[-1], self.bias.mean()
+        return f'Profile({n} factors, bias {bias:.2f}, {len(self.rated)} ratings)'
 
 # %% ../nbs/library/recommendation.ipynb #f1595237
 def _read_ratings(learn, ratings, name):
@@ -85,7 +90,7 @@ def _read_ratings(learn, ratings, name):
                                    f'as in for _, df in ratings.groupby({other!r}).')
     code = classes.encode(ratings[name]).long()
     stars = torch.from_numpy(rating_values(ratings, rating_name))
-    lo, hi = learn.model.y_range or (-torch.inf, torch.inf)
+    lo, hi = getattr(learn.model, 'y_range', None) or (-torch.inf, torch.inf)
     for val, star in zip(ratings[name], stars.tolist()):
         if not lo <= star <= hi:
             raise ValueError(f'the rating of {val!r} is {star:g}: '
@@ -97,20 +102,24 @@ def _read_ratings(learn, ratings, name):
                       f'seen in training: {close}{"; ..." if len(unknown) > 3 else ""}', stacklevel=4)
     return code[code > 0], stars[code > 0]
 
-def _newcomer(learn, tables, ratings, noise=0.7, is_item=False):
+def _newcomer(learn, ratings, noise=0.7, is_item=False, features=None):
     "The `Profile` of a newcomer who gave these `ratings`"
+    tables = None if hasattr(learn.model, 'score_newcomer') else FactorTables(learn.model)
     rated, stars = _read_ratings(learn, ratings, learn.dls.user_name if is_item else learn.dls.item_name)
-    theta = RidgeFit(tables, rated, stars, noise, is_item).theta
-    return Profile(theta[:-1], theta[-1], rated, stars, noise, is_item)
+    if tables: theta = RidgeFit(tables, rated, stars, noise, is_item).theta
+    else: theta = learn.model.fold_in(rated, stars, features, is_item).cpu()
+    return Profile(theta[..., :-1], theta[..., -1], rated, stars, noise, is_item)
 
 def fold_in(
-    learn:Learner, # A learner whose model is an `EmbeddingDotBias`
+    learn:Learner, # A learner whose model is an `EmbeddingDotBias` or a `BPMF`
     ratings:dict|pd.DataFrame, # The newcomer's: item to stars, or a table with both columns
     noise:float=0.7, # Standard deviation of a rating around its prediction, in stars
     is_item:bool=False, # Is the newcomer an item, rated by known users? `ratings` then holds users
+    features:torch.Tensor|Iterable|None=None, # Of a `BPMF` with features, the newcomer's row or rows
 ) -> Profile: # Of nobody's ratings, the average user's
-    "Factors and bias of a new user by ridge regression; `TypeError` on a model without factors"
-    return _newcomer(learn, FactorTables(learn.model), ratings, noise, is_item)
+    """Factors and bias of a new user by ridge regression, or in each draw of a `BPMF`, which knows the
+    noise; `TypeError` on a model without factors"""
+    return _newcomer(learn, ratings, noise, is_item, features)
 
 # %% ../nbs/library/recommendation.ipynb #1c6970f7
 def _profile(learn, tables, user):
@@ -118,7 +127,7 @@ def _profile(learn, tables, user):
     if isinstance(user, Profile):
         if user.is_item: raise TypeError('this Profile is of an item: its `preds` are for users.')
         return user
-    if isinstance(user, (dict, pd.DataFrame)): return _newcomer(learn, tables, user)
+    if isinstance(user, (dict, pd.DataFrame)): return _newcomer(learn, user)
     row = _user_row(learn, user)
     own = tables.users[row]
     return Profile(own[:-1], own[-1], *learn.dls.history[row])
@@ -187,11 +196,10 @@ def recommend(
     """The items with the highest predictions; `mean` is that of an item's ratings. With factors, a
     prediction is the sum of what the average user is predicted to give and of the user's match."""
     check_counts(n=n)
-    dls, profile = learn.dls, None
-    if has_factors(learn.model) or isinstance(user, (dict, pd.DataFrame, Profile)):
-        tables = FactorTables(learn.model)
+    dls, tables = learn.dls, FactorTables(learn.model) if has_factors(learn.model) else None
+    if tables or isinstance(user, (dict, pd.DataFrame, Profile)):
         profile = _profile(learn, tables, user)
-        preds, rated = tables.predict(profile.row)[0], profile.rated
+        preds, rated = profile.preds(learn), profile.rated
     else:
         row = _user_row(learn, user)
         users, n_items = torch.tensor([row], device=dls.device), len(dls.classes[dls.item_name])
@@ -200,7 +208,7 @@ def recommend(
     if exclude_seen: out[rated] = True
     best = preds.masked_fill(out, -torch.inf).topk(min(n, int((~out).sum()))).indices
     table = _ranked(dls, best, prediction=preds[best])
-    return table.assign(**_parts(learn, tables, profile, best, preds[best])) if profile else table
+    return table.assign(**_parts(learn, tables, profile, best, preds[best])) if tables else table
 
 # %% ../nbs/library/recommendation.ipynb #f52d3cdd
 def recommend_all(
