@@ -14,9 +14,9 @@ from typing import Any
 import pandas as pd, torch
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm.auto import tqdm
 
 from .validation import check_counts
+from .notebook import Bar
 from .dataloaders import CategoryMap, DataLoaders
 from .layers import Module
 
@@ -382,7 +382,7 @@ class BPMF(Module):
                       users, items, dls.train.times, spans, ordinal, user_noise, seed)
         kept = torch.linspace(burn_in, n_sweeps - 1, min(n_draws, n_sweeps - burn_in)).long()
         draws = []
-        for sweep in tqdm(range(n_sweeps), unit='sweep', leave=False, delay=1):
+        for sweep in Bar(range(n_sweeps), unit='sweep'):
             gibbs.sweep()
             if sweep in kept.tolist(): draws.append(gibbs.state())
         state = {name: torch.stack([o[name] for o in draws], 1) for name in draws[0]}

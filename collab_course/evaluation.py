@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable
 import pandas as pd, torch
 from fastcore.foundation import L
 from torch import nn
-from tqdm.auto import tqdm
 
 from .dataloaders import CollabDataLoaders, DataLoaders
 from .learner import Learner, mae, predict_batches, rmse, set_seed
+from .notebook import Bar
 
 # %% ../nbs/17_evaluation.ipynb #fd010632
 def rating_metrics(model:Learner|nn.Module, dls:DataLoaders) -> dict: # 'rmse' and 'mae', in stars
@@ -35,7 +35,7 @@ def cross_validate(
 ) -> pd.DataFrame: # A row a run: model, split, seed, the metrics
     "Make every model with every seed on every split, and test it"
     runs, plan = [], list(itertools.product(models, seeds))
-    with tqdm(total=len(splits) * len(plan), unit='run', leave=False, delay=1) as bar:
+    with Bar(total=len(splits) * len(plan), unit='run') as bar:
         for split, rows in splits.items():
             dls = CollabDataLoaders.from_df(ratings, valid_idx=rows, **kwargs)
             for name, seed in plan:
