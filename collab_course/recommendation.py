@@ -44,26 +44,13 @@ class RidgeFit:
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np, pandas as pd
 
 from .collab import has_factors, score_all
 from .implicit import LikesModel
 from .notebook import Bar
-from .interpretation import nearest
-from .learner import Learner
-from .validation import check_columns, check_counts, rating_values
-
-# %% ../nbs/library/recommendation.ipynb #d9c6b955
-import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np, pandas as pd
-from tqdm.auto import tqdm
-
-from .collab import has_factors, score_all
 from .interpretation import nearest
 from .learner import Learner
 from .validation import check_columns, check_counts, rating_values
@@ -112,53 +99,12 @@ def _read_ratings(learn, ratings, name):
                                    f'as in for _, df in ratings.groupby({other!r}).')
     code = classes.encode(ratings[name]).long()
     stars = torch.from_numpy(rating_values(ratings, rating_name))
-    lo, hi = learn.model.y_range or (-torch.inf, torch.inf)
-    for val, star in zip(ratings[name], stars.tolist()):
-        if not lo <= star <= hi:
-            raise ValueError(f'the rating of {val!r} is {star:g}: '
-                             f'this model predicts from {lo} to {hi}.')
-    _warn_unknown(classes, name, ratings[name], code, 'ratings')
-    return code[code > 0], stars[code > 0]
-
-def _newcomer(learn, tables, ratings, noise=0.7, is_item=False):
-    "The `Profile` of a newcomer who gave these `ratings`"
-    rated, stars = _read_ratings(learn, ratings, learn.dls.user_name if is_item else learn.dls.item_name)
-    theta = RidgeFit(tables, rated, stars, noise, is_item).theta
-    return Profile(theta[:-1], theta[-1], rated, stars, noise, is_item)
-
-def fold_in(
-    learn:Learner, # A learner whose model is an `EmbeddingDotBias`
-    ratings:dict|pd.DataFrame, # The newcomer's: item to stars, or a table with both columns
-    noise:float=0.7, # Standard deviation of a rating around its prediction, in stars
-    is_item:bool=False, # Is the newcomer an item, rated by known users? `ratings` then holds users
-) -> Profile: # Of nobody's ratings, the average user's
-    "Factors and bias of a new user by ridge regression; `TypeError` on a model without factors"
-    return _newcomer(learn, FactorTables(learn.model), ratings, noise, is_item)
-
-# %% ../nbs/library/recommendation.ipynb #f1595237
-def _read_ratings(learn, ratings, name):
-    "Indices and stars of one newcomer's `ratings`, whose other side is column `name`"
-    classes, rating_name = learn.dls.classes[name], learn.dls.rating_name
-    if isinstance(ratings, dict):
-        ratings = pd.DataFrame({name: list(ratings), rating_name: list(ratings.values())})
-    if not len(ratings): return torch.zeros(0, dtype=torch.long), torch.zeros(0)
-    check_columns(ratings, name, rating_name)
-    for other in {*learn.dls.classes} & {*ratings} - {name}:
-        n = ratings[other].nunique()
-        if n > 1: raise ValueError(f'column {other!r} has {n} values: fold in one at a time, '
-                                   f'as in for _, df in ratings.groupby({other!r}).')
-    code = classes.encode(ratings[name]).long()
-    stars = torch.from_numpy(rating_values(ratings, rating_name))
     lo, hi = getattr(learn.model, 'y_range', None) or (-torch.inf, torch.inf)
     for val, star in zip(ratings[name], stars.tolist()):
         if not lo <= star <= hi:
             raise ValueError(f'the rating of {val!r} is {star:g}: '
                              f'this model predicts from {lo} to {hi}.')
-    unknown = ratings[name][(code == 0).numpy()].tolist()
-    if unknown:
-        close = '; '.join(f'{o!r}, close to it: {classes.close(o) or "nothing"}' for o in unknown[:3])
-        warnings.warn(f'{len(unknown)} of {len(code)} ratings are left out, as their {name} was not '
-                      f'seen in training: {close}{"; ..." if len(unknown) > 3 else ""}', stacklevel=4)
+    _warn_unknown(classes, name, ratings[name], code, 'ratings')
     return code[code > 0], stars[code > 0]
 
 def _newcomer(learn, ratings, noise=0.7, is_item=False, features=None):
