@@ -154,7 +154,7 @@ class TestEach:
         users, items = np.meshgrid(range(200), range(120), indexing='ij')
         liked = np.random.default_rng(0).random(users.shape) < np.where(users % 4 == items % 4, 0.4, 0.05)
         df = pd.DataFrame({'user': users[liked], 'item': items[liked], 'rating': 1})
-        dls = CollabDataLoaders.from_df(df, valid_idx=user_split(df, 0.25))
+        dls = CollabDataLoaders.from_df(df, valid_idx=user_split(df, 0.25), implicit=True)
         set_seed(0)
         model = {'LikesKNN': LikesKNN, 'EASE': lambda d: EASE(d, reg=50), 'IALS': lambda d: IALS(d, 16, reg=0.02)}[name](dls)
         assert ranking_metrics(model, dls, at_least=0)['ndcg'] > 2 * ranking_metrics(Popularity(dls), dls, at_least=0)['ndcg']
