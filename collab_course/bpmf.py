@@ -248,7 +248,7 @@ class OrderedProbit:
         return (score + sd * torch.special.ndtri(p.clamp(1e-12, 1 - 1e-12))).float()
 
 # %% ../nbs/library/bpmf.ipynb #5eecc226
-def score_vectors(u:Tensor, v:Tensor) -> Tensor: # ...
+def pair_scores(u:Tensor, v:Tensor) -> Tensor: # ...
     "Factors . factors + both biases, of vectors ... x K whose last number is the bias"
     return (u[..., :-1] * v[..., :-1]).sum(-1) + u[..., -1] + v[..., -1]
 
@@ -280,7 +280,7 @@ class Gibbs:
     def weight(self) -> Tensor: return self.noise.each[self.by_user.idx]
     def scores(self) -> Tensor:
         "What the current draw says of each training row"
-        res = score_vectors(*(side.vectors[idx] for side, idx in zip((self.users, self.items), self.x)))
+        res = pair_scores(*(side.vectors[idx] for side, idx in zip((self.users, self.items), self.x)))
         for o in self.sittings: res = res + o.added
         return res
     def sweep(self):
@@ -413,7 +413,7 @@ class BPMF(Module):
     def _ratings(self, x, times, item):
         "Mean and variance of the rating of each pair, in each draw, by items' vectors `item`"
         users, items = x.long().T
-        score = score_vectors(self.user[users].float(), item[items].float())
+        score = pair_scores(self.user[users].float(), item[items].float())
         if times is not None:
             for i, span in enumerate(self.spans):
                 rows = sitting_rows(getattr(self, f'keys_{i}'), span, users, times)
@@ -508,5 +508,5 @@ class BPMF(Module):
     ) -> Tensor: # Predictions of all items, or of an item for all users, in stars
         "The mean rating of a newcomer and everything on the other side"
         other:Any = self.user if is_item else self.item
-        score = score_vectors(vectors.to(other.device), other.float())
+        score = pair_scores(vectors.to(other.device), other.float())
         return self._stars(score, 0)[0].mean(1)
