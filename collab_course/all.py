@@ -35,4 +35,5 @@ from .ranking import *
 from .implicit import *
 from .qualities import *
 from .persistence import *
+from .distributed import *
 from .exercises import *
