@@ -139,9 +139,9 @@ class DataLoaders:
         return History(self)
     @cached_property
     def rating_range(self) -> tuple:
-        "The lowest and the highest rating"
-        ys = [dl.y for dl in self if dl.n]
-        return min(y.min().item() for y in ys), max(y.max().item() for y in ys)
+        "The lowest and the highest rating; NaN where there are no ratings"
+        y = torch.cat([dl.y.flatten() for dl in self])
+        return tuple(o.item() for o in y.aminmax()) if len(y) else (float('nan'), float('nan'))
     def one_batch(self) -> tuple: return self.train.one_batch()
     def decode(self, x:torch.Tensor, y:torch.Tensor|None=None) -> pd.DataFrame:
         "Table of the users, items and (given `y`) ratings behind indices `x`"

@@ -46,7 +46,7 @@ class EvenBatches(RatingDataLoader):
     def device(self) -> torch.device: return self.dl.device
     def __len__(self): return self.n_batches
     def __iter__(self) -> Iterator:
-        yield from self.dl
+        if len(self.dl): yield from self.dl
         x, y = torch.zeros(0, 2, dtype=torch.int64), torch.zeros(0, 1)
         for _ in range(len(self) - len(self.dl)): yield x.to(self.device), y.to(self.device)
 
