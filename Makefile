@@ -1,6 +1,7 @@
 # make course   get the data, run every notebook, build the readable site
 # make test     check everything that must hold before a change lands
 # make test-slow     what takes longer: every lesson as on Colab, coverage, each Python with the lowest and the newest dependencies
+# make demo     the model behind 'Rate a few films' on the site
 # make lab      JupyterLab, open on the lessons
 # make site     the site from the stored notebooks, without running them
 # make bench    times and accuracy beside other libraries
@@ -16,7 +17,7 @@ QUIET := -q --progress-bar off
 TORCH := $(QUIET) --no-deps --retries 0 -c constraints.txt --extra-index-url $(TORCH_INDEX) torch
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: course test test-slow lint notebooks lessons-on-wheel lessons-on-colab coverage mutants lab site bench lessons retarget data wheel clean
+.PHONY: course test test-slow lint notebooks lessons-on-wheel lessons-on-colab coverage mutants lab demo site bench lessons retarget data wheel clean
 
 .venv/installed: settings.ini setup.py constraints.txt
 	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 10), 'collab_course needs Python 3.10 or later'"
@@ -29,17 +30,20 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 data: .venv/installed
 	$(BIN)/python -c "from collab_course.data import untar_data; print('MovieLens 100K is in', untar_data())"
 
-course: data
+course: data demo
 	rm -rf build/lessons && mkdir -p build && cp -r nbs build/lessons
 	$(BIN)/python .ci/lessons.py --to build/lessons
 	$(BIN)/sphinx-build -q -W --keep-going -b html build/lessons build/site
 	@echo "Read the course at file://$(CURDIR)/build/site/index.html"
 
+demo: data
+	$(BIN)/python .ci/demo.py
+
 site: .venv/installed
 	$(BIN)/sphinx-build -q -W --keep-going -b html nbs build/site
 	@echo "Read the course at file://$(CURDIR)/build/site/index.html"
 
-test: lint notebooks lessons-on-wheel lessons-on-colab site
+test: lint notebooks lessons-on-wheel lessons-on-colab demo site
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadgroup tests
 
 test-slow: coverage

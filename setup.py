@@ -29,7 +29,7 @@ setup(
                  'Programming Language :: Python :: 3', 'Topic :: Scientific/Engineering :: Artificial Intelligence'],
     python_requires=f">={setting('min_python')}",
     packages=find_packages(include=[lib_path, f'{lib_path}.*']),
-    package_data={lib_path: ['*.mplstyle', '*.csv', 'py.typed']},
+    package_data={lib_path: ['*.mplstyle', '*.csv', '*.css', '*.js', 'py.typed']},
     install_requires=setting('requirements').split(),
     extras_require={o: setting(f'{o}_requirements').split() for o in ('parquet', 'dev')},
     entry_points={'console_scripts': [f'{lib_path}={lib_path}.cli:main'], 'nbdev': [f'{lib_path}={lib_path}._modidx:d']},

@@ -40,21 +40,18 @@ def tables():
 USERS, FILMS = tables()
 
 class Split:
-    "Loaders of `ratings` that test on `rows`, the times of both parts, and features"
+    "Loaders of `ratings` that test on `rows`, and features"
     def __init__(self, ratings, rows):
-        self.dls = CollabDataLoaders.from_df(ratings, item_name='movie', valid_idx=rows)
-        times = tensor(ratings.timestamp.to_numpy())
-        held = torch.zeros(len(ratings), dtype=torch.bool).index_fill(0, tensor(rows), True)
-        self.times, self.valid_times, self.y = times[~held], times[tensor(rows)], self.dls.valid.y.flatten()
+        self.dls = CollabDataLoaders.from_df(ratings, item_name='movie', valid_idx=rows, time_name='timestamp')
+        self.y = self.dls.valid.y.flatten()
         about = [one_hot_features(t, t.columns, c) for t, c in zip((USERS, FILMS), self.dls.classes.values())]
         rated = rated_features(self.dls)
         self.features = {'rated': rated, 'all': [*zip(rated, about)], 'about': about, 'cold': ((rated[0], about[0]), about[1])}
     def make(self, features=None, spans=(), **kwargs):
         users, items = self.features[features] if features else (None, None)
-        return BPMF(self.dls, user_features=users, item_features=items, times=self.times if spans else None, spans=spans, **kwargs)
+        return BPMF(self.dls, user_features=users, item_features=items, spans=spans, **kwargs)
     def preds(self, **kwargs):
-        model = self.make(**kwargs)
-        return model(self.dls.valid.x, self.valid_times)
+        return self.make(**kwargs)(self.dls.valid.x, self.dls.valid.times)
     def rmse(self, preds): return rmse(preds, self.y).item()
 
 def rung(split, settings, seeds):
@@ -112,7 +109,8 @@ def sure(ratings):
     split = Split(base, inner_rows(base, 3))
     for name in ('who they are, what it is', 'sittings', 'stars are classes'):
         model = split.make(**LADDER[name])
-        mean, std = model.predict(split.dls.valid.x, split.valid_times, noise=True)
+        valid = split.dls.valid
+        mean, std = model(valid.x, valid.times), model.std(valid.x, valid.times, noise=True)
         off = (mean - split.y).abs()
         quarter = pd.qcut(std.numpy(), 4, labels=['most sure', '2nd', '3rd', 'least sure'])
         rows[name] = {'in 90% interval': (off < 1.645 * std).float().mean().item()} | (pd.Series(off.numpy()**2).groupby(quarter, observed=True).mean()**0.5).to_dict()

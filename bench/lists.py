@@ -112,7 +112,7 @@ def sittings(dls, gap):
     "What each user liked in one sitting: until a pause of more than `gap` seconds between two training ratings"
     rows = dls.rows.sort_values(['user', 'timestamp'], kind='stable')
     new = (rows.user.diff() != 0) | (rows.timestamp.diff() > gap)
-    return Likes(torch.from_numpy(new.cumsum().to_numpy() - 1), dls.classes['movie'].encode(rows.movie), int(new.sum()), len(dls.classes['movie']))
+    return Likes.from_pairs(torch.from_numpy(new.cumsum().to_numpy() - 1), dls.classes['movie'].encode(rows.movie), int(new.sum()), len(dls.classes['movie']))
 
 def not_yet(dls):
     "True where a movie's first training rating by anybody is later than the user's last: it may not have been there to rate"

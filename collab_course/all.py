@@ -14,6 +14,7 @@ from fastcore.test import *
 from fastcore.xtras import *
 from torch import Tensor, nn, tensor
 
+from .notebook import *
 from .download import *
 from .data import *
 from .spreadsheet import *

@@ -13,9 +13,9 @@ from itertools import repeat
 import pandas as pd, torch
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm.auto import tqdm
 
 from .validation import check_counts
+from .notebook import Bar
 from .dataloaders import CategoryMap, DataLoaders
 from .layers import Module
 
@@ -305,12 +305,6 @@ def feature_blocks(features, classes:CategoryMap, name, device) -> list: # Tenso
                              f'dls.classes[{name!r}]: each entry needs its row.')
     return [o.to(device) for o in blocks]
 
-def as_times(times, x:Tensor) -> Tensor: # int64, on the device of `x`
-    "`times` as a tensor; `ValueError` unless there is one for each row of `x`"
-    if len(times) != len(x):
-        raise ValueError(f'{len(times):,} times and {len(x):,} pairs: each pair needs its time.')
-    return torch.as_tensor(times).to(x.device).long()
-
 # %% ../nbs/library/bpmf.ipynb #989e81d0
 def rated_features(dls:DataLoaders) -> tuple[Tensor, Tensor]: # users x items, and items x users
     """Who rated what in training, for `BPMF`: rows of 0 and 1, divided by the root of their sum.
@@ -343,8 +337,7 @@ class BPMF(Module):
         n_sweeps:int=150, # How often to draw everything; 0 for a model to load a saved one into
         user_features:Tensor|Iterable|None=None, # A row an entry of `dls.classes`; or some blocks
         item_features:Tensor|Iterable|None=None, # The same for items
-        times:Tensor|None=None, # Of each row of `dls.train`, in whole seconds; below 0: unknown
-        spans:Iterable=(86400,), # Given times: lengths of a sitting in seconds
+        spans:Iterable=(86400,), # Where `dls` have times: lengths of a sitting in seconds, or none
         ordinal:bool=False, # Take ratings as ordered classes (ordered probit)?
         user_noise:bool=True, # Noise of each user's own, instead of one for all?
         burn_in:int|None=None, # Sweeps to forget; by default a quarter
@@ -358,7 +351,6 @@ class BPMF(Module):
         if n_sweeps and burn_in >= n_sweeps:
             raise ValueError(f'burn_in={burn_in}: forget fewer than all {n_sweeps} sweeps.')
         x, y, spans = dls.train.x, dls.train.y.flatten(), [*spans]
-        if times is not None: times = as_times(times, x)
         users, items = [feature_blocks(o, c, name, x.device) for o, (name, c)
                         in zip((user_features, item_features), dls.classes.items())]
         (lo, hi), mean = y.aminmax(), y.mean()
@@ -369,17 +361,20 @@ class BPMF(Module):
         seed = int(torch.randint(2**31, ())) if seed is None else seed
         n_users, n_items = map(len, dls.classes.values())
         gibbs = Gibbs(x, y if ordinal else (y - mean) / unit, n_users, n_items, n_factors,
-                      users, items, times, spans, ordinal, user_noise, seed)
+                      users, items, dls.train.times, spans, ordinal, user_noise, seed)
         kept = torch.linspace(burn_in, n_sweeps - 1, min(n_draws, n_sweeps - burn_in)).long()
         draws = []
-        for sweep in tqdm(range(n_sweeps), unit='sweep', leave=False, delay=1):
+        for sweep in Bar(range(n_sweeps), unit='sweep'):
             gibbs.sweep()
             if sweep in kept.tolist(): draws.append(gibbs.state())
         for name, first in gibbs.state().items():
             some = [o[name] for o in draws]
             self.register_buffer(name, torch.stack(some, 1) if some else first[:, None][:, :0])
-        self.spans = spans if gibbs.sittings else []
+        self.dls, self.spans = dls, spans if gibbs.sittings else []
         for i, o in enumerate(gibbs.sittings): self.register_buffer(f'keys_{i}', o.keys)
+
+    @property
+    def uses_times(self) -> bool: return bool(self.spans)
 
     def _ratings(self, x, times, item):
         "Mean and variance of the rating of each pair, in each draw, by items' vectors `item`"
@@ -402,31 +397,43 @@ class BPMF(Module):
     @torch.no_grad()
     def _in_parts(self, func, x, times, item):
         "`func` of means and variances, for parts of `x` that fit in memory, joined"
-        times = repeat(None) if times is None else as_times(times, x).split(2**12)
-        return torch.cat([func(*self._ratings(*o, item)) for o in zip(x.split(2**12), times)])
+        if times is not None and len(times) != len(x):
+            raise ValueError(f'{len(x):,} pairs and {len(times):,} times: each pair needs its time.')
+        parts = repeat(None) if times is None else times.to(x.device).split(2**12)
+        return torch.cat([func(*self._ratings(*o, item)) for o in zip(x.split(2**12), parts)])
 
     def forward(self,
         x:Tensor, # n x 2: user and item index
-        times:Tensor|None=None, # Their times in whole seconds; below 0, or none at all: unknown
+        times:Tensor|None=None, # n int64: when, in seconds; below 0, or none at all: unknown
     ) -> Tensor: # n
         "The mean rating of each pair, in stars"
         return self._in_parts(lambda mean, var: mean.mean(1), x, times, self.item_mean)
 
     def draws(self,
         x:Tensor, # n x 2: user and item index
-        times:Tensor|None=None, # Their times in whole seconds; below 0, or none at all: unknown
+        times:Tensor|None=None, # n int64: when, in seconds; below 0, or none at all: unknown
     ) -> Tensor: # n x draws
         "The mean rating of each pair, in stars, as each draw has it"
         return self._in_parts(lambda mean, var: mean, x, times, self.item)
 
-    def predict(self,
+    def std(self,
         x:Tensor, # n x 2: user and item index
-        times:Tensor|None=None, # Their times in whole seconds; below 0, or none at all: unknown
+        times:Tensor|None=None, # n int64: when, in seconds; below 0, or none at all: unknown
         noise:bool=False, # How far off may a rating be, instead of the mean of ratings like it?
-    ) -> tuple[Tensor, Tensor]: # n means, n standard deviations, in stars
-        "What `forward` predicts, and how sure it is"
+    ) -> Tensor: # n standard deviations, in stars
+        "How far off what `forward` predicts may be"
         def spread(mean, var): return (mean.var(1, correction=0) + noise * var.mean(1)).sqrt()
-        return self(x, times), self._in_parts(spread, x, times, self.item)
+        return self._in_parts(spread, x, times, self.item)
+
+    def predict(self,
+        df:pd.DataFrame, # Table with the users' and items' columns, and maybe that of the times
+        unknown:str='raise', # Users, items not seen in training: 'raise', or 'na': score as '#na#'
+        noise:bool=False, # How far off may a rating be, instead of the mean of ratings like it?
+    ) -> pd.DataFrame: # 'prediction' and 'std', in stars, with the index of `df`
+        "The mean rating of each row of a table, and how far off it may be"
+        dl = self.dls.test_dl(df, unknown=unknown)
+        res = {'prediction': self(dl.x, dl.times), 'std': self.std(dl.x, dl.times, noise)}
+        return pd.DataFrame({k: v.cpu().numpy() for k, v in res.items()}, index=df.index)
 
     def _load_from_state_dict(self, state, prefix, *args):
         for name, o in self._buffers.items(): # other sweeps, other numbers of draws

@@ -13,7 +13,9 @@ from fastcore.foundation import L
 from IPython import get_ipython
 from IPython.display import display
 from numpy.typing import ArrayLike
-from tqdm.auto import tqdm
+from tqdm import tqdm
+
+from .notebook import Bar
 
 # %% ../nbs/library/callbacks.ipynb #19c5c175
 class CancelFitException(Exception):
@@ -104,8 +106,7 @@ class ProgressCallback(Callback):
         metrics = [m.__name__ for m in self.learn.metrics]
         self.table = LiveTable(['epoch', 'train_loss', 'valid_loss', *metrics, 'time'])
         off = {} if self.learn.bar else {'disable': True}
-        self.bar = tqdm(total=len(self.learn.sched_lr), initial=self.learn.iter, unit='batch',
-                        leave=False, delay=1, **off)
+        self.bar = Bar(total=len(self.learn.sched_lr), initial=self.learn.iter, unit='batch', **off)
     def before_epoch(self): self.start = time.perf_counter()
     def after_batch(self): self.bar.update()
     def after_epoch(self):

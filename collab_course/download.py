@@ -17,7 +17,8 @@ from urllib.request import Request, urlopen
 import pandas as pd
 from fastcore.xdg import xdg_cache_home
 from filelock import FileLock, Timeout
-from tqdm.auto import tqdm
+
+from .notebook import Bar
 
 # %% ../nbs/library/download.ipynb #bc4d7c4e
 class URLs:
@@ -75,8 +76,7 @@ def from_zip(
     archive = folder.with_suffix('.zip')
     with urlopen(request, timeout=timeout) as r, archive.open('wb') as f:
         size = int(r.headers.get('Content-Length', 0))
-        with tqdm(total=size or None, unit='B', unit_scale=True, leave=False, delay=1,
-                  desc='MovieLens 100K') as bar:
+        with Bar(total=size or None, unit='B', unit_scale=True, desc='MovieLens 100K') as bar:
             while chunk := r.read1(2**16):
                 bar.update(f.write(chunk))
                 if time.monotonic() > end:

@@ -71,7 +71,7 @@ from fastcore.foundation import L
 from IPython.display import display
 
 from .callbacks import Callback, CancelFitException, ProgressCallback, Recorder, smooth
-from .dataloaders import DataLoaders
+from .dataloaders import DataLoaders, RatingDataLoader
 from .optimiser import Adam, decay_groups
 from .validation import check_counts
 
@@ -127,6 +127,21 @@ def _switched(o, **attrs):
     vars(o).update(attrs)
     try: yield o
     finally: vars(o).update(old)
+
+# %% ../nbs/library/learner.ipynb #3a47a96f
+def uses_times(model:nn.Module) -> bool: # What its `uses_times` says; false without one
+    "Is `model` to be called with the times of ratings, beside their pairs?"
+    return getattr(model, 'uses_times', False)
+
+@torch.no_grad()
+def predict_batches(model:nn.Module, batches:Iterable) -> tuple: # Two tensors of n values
+    "Predictions and ratings of all rows"
+    if uses_times(model) and isinstance(batches, RatingDataLoader):
+        batches = batches.batches(with_times=True)
+    model.eval()
+    both = [(model(xb, *times).flatten(), yb.flatten()) for xb, yb, *times in batches]
+    preds, targs = map(torch.cat, zip(*both))
+    return preds, targs
 
 # %% ../nbs/library/learner.ipynb #7e7ed587
 class Learner:
@@ -297,16 +312,12 @@ class Learner:
         preds, targs = self.get_preds(ds_idx, dl)
         return L(float(f(preds, targs)) for f in (self.loss_func, *self.metrics))
 
-    @torch.no_grad()
     def get_preds(self,
         ds_idx:int=1, # 0 for the training rows, in a new order each time; 1 for the validation rows
         dl:Iterable|None=None, # Any batches instead, such as `dls.test_dl(df)`
     ) -> tuple: # Two tensors of n values: predictions and ratings
         "Predict every row"
-        self.model.eval()
-        batches = self.dls[ds_idx] if dl is None else dl
-        both = [(self.model(xb).flatten(), yb.flatten()) for xb, yb in batches]
-        preds, targs = map(torch.cat, zip(*both))
+        preds, targs = predict_batches(self.model, self.dls[ds_idx] if dl is None else dl)
         return preds.cpu(), targs.cpu()
 
     def predict(self,
@@ -323,5 +334,5 @@ class Learner:
     def show_results(self, max_n:int=9):
         "Show the first `max_n` validation rows with their predictions"
         x, y = (o[:max_n] for o in next(iter(self.dls.valid)))
-        preds = self.get_preds(dl=[(x, y)])[0].tolist()
+        preds = self.get_preds()[0][:max_n].tolist()
         display(self.dls.decode(x, y).assign(**{f'{self.dls.rating_name}_pred': preds}))

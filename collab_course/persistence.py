@@ -19,12 +19,13 @@ from .callbacks import Callback
 from .collab import CollabLearner, EmbeddingDotBias, has_factors
 from .dataloaders import CategoryMap, CollabDataLoaders, RatingDataLoader
 from .files import pack, reading, unpack, write_whole
+from .implicit import EASE, IALS, LikesKNN, LikesModel
 from .learner import Learner, random_state
 from .models import CollabNN, DotProduct, DotProductBias, DotProductParams, EmbeddingNN
 
 # %% ../nbs/library/persistence.ipynb #8efa7e90
 _MODELS = {o.__name__: o for o in (DotProduct, DotProductBias, DotProductParams, EmbeddingDotBias,
-                                   CollabNN, EmbeddingNN)}
+                                   CollabNN, EmbeddingNN, LikesKNN, EASE, IALS)}
 
 def _make_model(name, args) -> nn.Module:
     "The model of class `name` that was made with `args`, without memory for its tensors"
@@ -32,8 +33,8 @@ def _make_model(name, args) -> nn.Module:
         if args['act_cls'] not in nn.modules.activation.__all__:
             raise ValueError(f"{args['act_cls']!r} is no activation of PyTorch's")
         args = args | {'act_cls': getattr(nn, args['act_cls'])}
-    if args['y_range'] is not None: args = args | {'y_range': tuple(args['y_range'])}
-    with torch.device('meta'): return _MODELS[name](**args)
+    if args.get('y_range') is not None: args = args | {'y_range': tuple(args['y_range'])}
+    with torch.device('meta'): return getattr(_MODELS[name], 'blank', _MODELS[name])(**args)
 
 # %% ../nbs/library/persistence.ipynb #13b5ba42
 def _arguments(model):
@@ -46,10 +47,12 @@ def _arguments(model):
     name = type(model).__name__
     if _MODELS.get(name) is not type(model): return None
     with suppress(AttributeError, TypeError, ValueError):
-        args, kwargs = model.made_with
-        bound = inspect.signature(model.__init__).bind(*args, **kwargs)
-        bound.apply_defaults()
-        given = bound.arguments
+        if isinstance(model, LikesModel): given = model.args()
+        else:
+            args, kwargs = model.made_with
+            bound = inspect.signature(model.__init__).bind(*args, **kwargs)
+            bound.apply_defaults()
+            given = bound.arguments
         if 'act_cls' in given: given['act_cls'] = given['act_cls'].__name__
         if hasattr(model, 'y_range'): given['y_range'] = model.y_range
         given = json.loads(json.dumps(given, default=lambda o: o.tolist()))
@@ -146,14 +149,16 @@ def _dls_parts(dls, rows):
             f'instead: ratings[{name!r}] = ratings[{name!r}].astype(str).')
     if not rows: tensors = {f'items/{k}': getattr(dls.history, k) for k in ('count', 'mean')}
     elif all(type(dl) is RatingDataLoader for dl in dls):
-        tensors = {f'{k}/{o}': getattr(dl, o) for k, dl in zip(('train', 'valid'), dls) for o in 'xy'}
+        tensors = {f'{k}/{o}': t for k, dl in zip(('train', 'valid'), dls)
+                   for o in ('x', 'y', 'times') if (t := getattr(dl, o)) is not None}
     else:
         kinds = ' and '.join(sorted({type(dl).__name__ for dl in dls}))
         raise ValueError(f'the rows of {kinds} are no ratings: export with rows=False.')
     users, items = (c.items[1:] for c in dls.classes.values())
     kept = 'bs', 'shuffle', 'drop_last'
     loaders = [{'rows': dl.n} | {k: getattr(dl, k) for k in kept} for dl in dls]
-    meta = {'columns': [*dls.classes, dls.rating_name], 'users': users, 'items': items,
+    names = [*dls.classes, dls.rating_name, *([] if dls.time_name is None else [dls.time_name])]
+    meta = {'columns': names, 'users': users, 'items': items,
             'loaders': loaders, 'vocabulary': _vocabulary(dls)}
     return meta, tensors
 
@@ -163,9 +168,10 @@ def _make_dls(meta, tensors, device):
     none, loaders = {'x': torch.zeros(0, 2, dtype=torch.int32), 'y': torch.zeros(0, 1)}, []
     for name, o in zip(('train', 'valid'), meta['loaders']):
         xy = [tensors.get(f'{name}/{k}', none[k]).to(device) for k in 'xy']
-        loaders.append(RatingDataLoader(*xy, o['bs'], o['shuffle'], o['drop_last']))
+        times = tensors[f'{name}/times'].to(device) if f'{name}/times' in tensors else None
+        loaders.append(RatingDataLoader(*xy, o['bs'], o['shuffle'], o['drop_last'], times))
     cats = [CategoryMap(pd.Series(meta[k], dtype=object)) for k in ('users', 'items')]
-    dls = CollabDataLoaders(*loaders, dict(zip(meta['columns'], cats)), meta['columns'][2])
+    dls = CollabDataLoaders(*loaders, dict(zip(meta['columns'], cats)), *meta['columns'][2:])
     for k, t in _part(tensors, 'items/').items(): setattr(dls.history, k, t)
     if _vocabulary(dls) != meta['vocabulary']:
         raise ValueError('its users or items are not those that its rows stand for')

@@ -40,14 +40,16 @@ class RidgeFit:
         rise = (self.tables.stars(self.score[idx] + total) - base) / total
         return moves * torch.where(total.abs() < 1e-6, self.slope[idx], rise)[:, None]
 
-# %% ../nbs/library/recommendation.ipynb #d9c6b955
+# %% ../nbs/library/recommendation.ipynb #83f801b8
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np, pandas as pd
-from tqdm.auto import tqdm
 
 from .collab import has_factors, score_all
+from .implicit import LikesModel
+from .notebook import Bar
 from .interpretation import nearest
 from .learner import Learner
 from .validation import check_columns, check_counts, rating_values
@@ -71,7 +73,15 @@ class Profile:
     def __repr__(self):
         return f'Profile({len(self.weight)} factors, bias {self.bias:.2f}, {len(self.rated)} ratings)'
 
-# %% ../nbs/library/recommendation.ipynb #f1595237
+# %% ../nbs/library/recommendation.ipynb #90a913b1
+def _warn_unknown(classes, name, vals, code, what):
+    "Warn that those of `vals`, a `what` each, whose index in `code` is 0 are left out"
+    unknown = [val for val, c in zip(vals, code.tolist()) if not c]
+    if not unknown: return
+    close = '; '.join(f'{o!r}, close to it: {classes.close(o) or "nothing"}' for o in unknown[:3])
+    warnings.warn(f'{len(unknown)} of {len(code)} {what} are left out, as their {name} was not '
+                  f'seen in training: {close}{"; ..." if len(unknown) > 3 else ""}', stacklevel=5)
+
 def _read_ratings(learn, ratings, name):
     "Indices and stars of one newcomer's `ratings`, whose other side is column `name`"
     classes, rating_name = learn.dls.classes[name], learn.dls.rating_name
@@ -90,11 +100,7 @@ def _read_ratings(learn, ratings, name):
         if not lo <= star <= hi:
             raise ValueError(f'the rating of {val!r} is {star:g}: '
                              f'this model predicts from {lo} to {hi}.')
-    unknown = ratings[name][(code == 0).numpy()].tolist()
-    if unknown:
-        close = '; '.join(f'{o!r}, close to it: {classes.close(o) or "nothing"}' for o in unknown[:3])
-        warnings.warn(f'{len(unknown)} of {len(code)} ratings are left out, as their {name} was not '
-                      f'seen in training: {close}{"; ..." if len(unknown) > 3 else ""}', stacklevel=4)
+    _warn_unknown(classes, name, ratings[name], code, 'ratings')
     return code[code > 0], stars[code > 0]
 
 def _newcomer(learn, tables, ratings, noise=0.7, is_item=False):
@@ -119,23 +125,58 @@ def _profile(learn, tables, user):
         if user.is_item: raise TypeError('this Profile is of an item: its `preds` are for users.')
         return user
     if isinstance(user, (dict, pd.DataFrame)): return _newcomer(learn, tables, user)
+    if isinstance(user, list): raise TypeError(
+        f'{type(learn.model).__name__} learned from stars: of somebody new, pass {{item: stars}}. '
+        'LikesKNN, EASE and IALS take a list of items.')
     row = _user_row(learn, user)
     own = tables.users[row]
     return Profile(own[:-1], own[-1], *learn.dls.history[row])
 
-def _user_row(learn, user):
-    way_out = ' Of somebody new, pass the ratings: {item: stars}.'
+def _user_row(learn, user, pass_what='the ratings: {item: stars}'):
+    way_out = f' Of somebody new, pass {pass_what}.'
     return learn.dls.classes[learn.dls.user_name].row(user, 'user', way_out)
+
+# %% ../nbs/library/recommendation.ipynb #d0a08dfb
+def _item_rows(learn, items, what):
+    "Indices of the `items` of argument `what`; those not seen in training are left out, with a warning"
+    if isinstance(items, str): raise TypeError(f'{what}={items!r}: give a list of items.')
+    dls, items = learn.dls, list(items)
+    code = dls.classes[dls.item_name].encode(items).long()
+    _warn_unknown(dls.classes[dls.item_name], dls.item_name, items, code, f'entries of {what}')
+    return code[code > 0]
+
+def _by_likes(learn, user):
+    "From a `LikesModel`: scores of all items for `user`, indices of what they rated, and of what they like"
+    model, device = learn.model, learn.dls.device
+    if isinstance(user, list):
+        liked = _item_rows(learn, user, 'user').unique()
+        return model.fold_in(liked.to(device)).cpu(), liked, liked
+    if isinstance(user, (dict, pd.DataFrame, Profile)): raise TypeError(
+        f'{type(model).__name__} learned from likes, not from stars: of somebody new, pass a list '
+        'of the items that they like.')
+    row = _user_row(learn, user, 'a list of items')
+    scores = model.score_all(torch.tensor([row], device=device))[0].cpu()
+    return scores, learn.dls.history[row][0], model.likes[row].cpu()
+
+def _reasons(learn, liked, idx):
+    "What each of the items `liked` adds to the scores of the items `idx`: a row each of these"
+    liked = liked.to(learn.dls.device)
+    return torch.stack([learn.model.reasons(liked, int(i)) for i in idx]).cpu()
 
 # %% ../nbs/library/recommendation.ipynb #3c06c206
 def explain(
-    learn:Learner, # A learner whose model is an `EmbeddingDotBias`
-    user:object, # A known user, new ratings as for `fold_in`, or a `Profile`
+    learn:Learner, # A learner whose model is an `EmbeddingDotBias` or a `LikesModel`
+    user:object, # A known user, or somebody new: ratings or a `Profile`, of likes a list of items
     item:object, # The item to explain
 ) -> pd.DataFrame: # A row a rating: item, rating, the average user's prediction, the share in stars
     """By how many stars each of the user's ratings moves the prediction of `item`, by `RidgeFit`. The
     last row, `training`, holds what a trained row adds to that; it is 0 for a newcomer. All shares
-    add up to the prediction less the average user's."""
+    add up to the prediction less the average user's. Of a `LikesModel`: each item that the user
+    likes and its share; these add up to the score, which is the average user's where there are none."""
+    if isinstance(learn.model, LikesModel):
+        liked, items = _by_likes(learn, user)[2], learn.dls.classes[learn.dls.item_name]
+        likes_share = _reasons(learn, liked, [items.row(item, 'item')])[0].sort(descending=True, stable=True)
+        return pd.DataFrame({learn.dls.item_name: items[liked[likes_share.indices]], 'share': likes_share.values})
     tables, classes = FactorTables(learn.model), learn.dls.classes[learn.dls.item_name]
     profile, idx = _profile(learn, tables, user), classes.row(item, 'item')
     fit = RidgeFit(tables, profile.rated, profile.ratings, profile.noise)
@@ -147,13 +188,20 @@ def explain(
                          'share': [*shares.tolist(), (match - shares.sum()).item()]})
 
 # %% ../nbs/library/recommendation.ipynb #6ad95806
-def _unlisted(history, min_ratings):
-    "True for `#na#` and for each item with fewer than `min_ratings` ratings"
+def _unlisted(learn, min_ratings, items=None, exclude=()):
+    """True for `#na#`, for each item with fewer than `min_ratings` ratings, for what is not in `items`,
+    and for what is in `exclude`"""
     check_counts(0, min_ratings=min_ratings)
-    out = (history.count < min_ratings).index_fill(0, torch.tensor(0), True)
+    count = learn.dls.history.count
+    out = torch.ones(len(count), dtype=torch.bool)
+    out[slice(1, None) if items is None else _item_rows(learn, items, 'items')] = False
+    out[_item_rows(learn, exclude, 'exclude')] = True
+    if out.all(): raise ValueError('items and exclude leave nothing to list.')
+    n, most = (~out).sum(), count[~out].max()
+    out |= count < min_ratings
     if out.all():
         raise ValueError(f'min_ratings={min_ratings} leaves no item: the most rated of '
-                         f'{len(out) - 1:,} has {history.count.max()}. Choose less.')
+                         f'{n:,} has {most}. Choose less.')
     return out
 
 def _ranked(dls, best, **cols):
@@ -162,33 +210,42 @@ def _ranked(dls, best, **cols):
     table |= {'mean': dls.history.mean[best], 'ratings': dls.history.count[best]}
     return pd.DataFrame(table, index=pd.RangeIndex(1, len(best) + 1, name='rank'))
 
-def _parts(learn, tables, profile, best, preds, n=3):
-    "Of the predictions `preds` of items `best`: the average user's, the match and, as text, its `n` best reasons"
-    fit = RidgeFit(tables, profile.rated, profile.ratings, profile.noise)
-    average = fit.base[best].float()
-    match, because = preds - average, []
-    rated, place = profile.rated.unique(return_inverse=True) # an item rated twice has one share
-    shares = torch.zeros(len(best), len(rated)).double().index_add(1, place, fit.shares(best))
-    top, names = shares.topk(min(n, len(rated))), learn.dls.classes[learn.dls.item_name][rated]
-    for whole, *row in zip(match.tolist(), top.values.tolist(), top.indices.tolist()):
+def _because(learn, items, shares, wholes, n=3):
+    "The `n` best reasons as text: each row of `shares` belongs to `items` and adds up to its one of `wholes`"
+    top, names, res = shares.topk(min(n, len(items))), learn.dls.classes[learn.dls.item_name][items], []
+    for whole, *row in zip(wholes.tolist(), top.values.tolist(), top.indices.tolist()):
         reasons = [(names[j], s) for s, j in zip(*row) if s > 0]
         rest = whole - sum(s for _, s in reasons)
         if reasons and abs(rest) >= 0.005: reasons.append(('all else', rest))
-        because.append('; '.join(f'{name} {s:+.2f}' for name, s in reasons))
+        res.append('; '.join(f'{name} {s:+.2f}' for name, s in reasons))
+    return res
+
+def _parts(learn, tables, profile, best, preds):
+    "Of the predictions `preds` of items `best`: the average user's, the match and, as text, its best reasons"
+    fit = RidgeFit(tables, profile.rated, profile.ratings, profile.noise)
+    average = fit.base[best].float()
+    match = preds - average
+    rated, place = profile.rated.unique(return_inverse=True) # an item rated twice has one share
+    shares = torch.zeros(len(best), len(rated)).double().index_add(1, place, fit.shares(best))
+    because = _because(learn, rated, shares, match)
     return dict(average=average.numpy(), match=match.numpy(), because=because)
 
 def recommend(
-    learn:Learner, # A learner, trained to predict ratings
-    user:object, # A known user, new ratings as for `fold_in`, or a `Profile`
+    learn:Learner, # A learner, trained to predict ratings or with a model of likes
+    user:object, # A known user, or somebody new: ratings or a `Profile`, of likes a list of items
     n:int=10, # How many items
     exclude_seen:bool=True, # Leave out what the user rated?
     min_ratings:int=5, # Leave out items with fewer ratings than this
-) -> pd.DataFrame: # By rank: item, prediction, mean, ratings; of factors also average, match, because
+    items:Iterable|None=None, # Candidates, as a list of items; all by default
+    exclude:Iterable=(), # Items to leave out
+) -> pd.DataFrame: # By rank: item, prediction, mean, ratings; of factors average and match; because
     """The items with the highest predictions; `mean` is that of an item's ratings. With factors, a
-    prediction is the sum of what the average user is predicted to give and of the user's match."""
+    prediction is the sum of what the average user is predicted to give and of the user's match.
+    Raises `ValueError` on an unknown user, and where nothing is left to list."""
     check_counts(n=n)
-    dls, profile = learn.dls, None
-    if has_factors(learn.model) or isinstance(user, (dict, pd.DataFrame, Profile)):
+    dls, profile, liked = learn.dls, None, None
+    if isinstance(learn.model, LikesModel): preds, rated, liked = _by_likes(learn, user)
+    elif has_factors(learn.model) or isinstance(user, (dict, pd.DataFrame, Profile, list)):
         tables = FactorTables(learn.model)
         profile = _profile(learn, tables, user)
         preds, rated = tables.predict(profile.row)[0], profile.rated
@@ -196,49 +253,66 @@ def recommend(
         row = _user_row(learn, user)
         users, n_items = torch.tensor([row], device=dls.device), len(dls.classes[dls.item_name])
         preds, rated = score_all(learn, users, n_items)[0].cpu(), dls.history[row][0]
-    out = _unlisted(dls.history, min_ratings)
+    out = _unlisted(learn, min_ratings, items, exclude)
     if exclude_seen: out[rated] = True
     best = preds.masked_fill(out, -torch.inf).topk(min(n, int((~out).sum()))).indices
     table = _ranked(dls, best, prediction=preds[best])
+    if liked is not None and len(best):
+        return table.assign(because=_because(learn, liked, _reasons(learn, liked, best), preds[best]))
     return table.assign(**_parts(learn, tables, profile, best, preds[best])) if profile else table
 
 # %% ../nbs/library/recommendation.ipynb #f52d3cdd
 def recommend_all(
-    learn:Learner, # A learner, trained to predict ratings
+    learn:Learner, # A learner, trained to predict ratings or with a model of likes
     n:int=10, # How many items a user
     exclude_seen:bool=True, # Leave out what a user rated?
     min_ratings:int=5, # Leave out items with fewer ratings than this
     bs:int=1024, # Users in a block, which holds `bs` times the number of items in memory
+    items:Iterable|None=None, # Candidates, as a list of items; all by default
+    exclude:Iterable=(), # Items to leave out
+    users:Iterable|None=None, # Known users, in the order of the table; all by default
 ) -> pd.DataFrame: # A row a user and rank: user, rank, item, prediction
-    "What `recommend` lists, for every user"
+    """What `recommend` lists, for many users. Raises `ValueError` on an unknown user, and where nothing
+    is left to list."""
     check_counts(n=n, bs=bs)
-    (user, users), (item, items) = learn.dls.classes.items()
-    history = learn.dls.history
-    out, rows, best = _unlisted(history, min_ratings), torch.arange(1, len(users)), []
+    (user, every), (item, names) = learn.dls.classes.items()
+    history, out, best = learn.dls.history, _unlisted(learn, min_ratings, items, exclude), []
+    rows = torch.arange(1, len(every))
+    if users is not None:
+        users = list(users)
+        rows = every.encode(users).long()
+        every.check_known(users, rows, user)
     k = min(n, int((~out).sum()))
-    for block in tqdm(rows.split(bs), unit='block', delay=1, leave=False):
-        preds = score_all(learn, block.to(learn.dls.device), len(items)).cpu()
+    for block in Bar(rows.split(bs), unit='block'):
+        preds = score_all(learn, block.to(learn.dls.device), len(names)).cpu()
         preds = preds.masked_fill_(out, -torch.inf)
         if exclude_seen:
-            rated = history.items[history.start[block[0]]:history.start[block[-1] + 1]].long()
-            by = torch.arange(len(block)).repeat_interleave(history.start.diff()[block])
-            preds[by, rated] = -torch.inf
+            n_rated = history.start.diff()[block]
+            by = torch.arange(len(block)).repeat_interleave(n_rated)
+            first = (history.start[block] - n_rated.cumsum(0) + n_rated)[by]
+            preds[by, history.items[first + torch.arange(len(by))].long()] = -torch.inf
         best.append(preds.topk(k))
     scores, listed = (torch.cat(o).flatten().numpy() for o in zip(*best))
-    table = pd.DataFrame({user: users[rows.repeat_interleave(k)], item: items[listed]})
+    table = pd.DataFrame({user: every[rows.repeat_interleave(k)], item: names[listed]})
     table.insert(1, 'rank', np.tile(np.arange(1, k + 1), len(rows)))
     return table.assign(prediction=scores)[np.isfinite(scores)].reset_index(drop=True)
 
 # %% ../nbs/library/recommendation.ipynb #150e46ab
 def similar_items(
-    learn:Learner, # A learner whose model is an `EmbeddingDotBias`
+    learn:Learner, # A learner whose model is an `EmbeddingDotBias` or a `LikesModel`
     title:object, # The item to start from
     n:int=10, # How many items
-    by:str='cosine', # 'cosine', 'euclidean' or 'dot', as in `nearest`
+    by:str='cosine', # 'cosine', 'euclidean' or 'dot', as in `nearest`; of likes the model's own measure
     min_ratings:int=20, # Leave out items with fewer ratings than this
 ) -> pd.DataFrame: # By rank: item, the measure, its mean and number of ratings
-    "The items whose factors are most like those of `title`"
-    classes, factors = learn.dls.classes[learn.dls.item_name], FactorTables(learn.model).items
-    among = classes[(~_unlisted(learn.dls.history, min_ratings)).nonzero()[:, 0]]
+    "The items whose factors are most like those of `title`; of a `LikesModel`, those it calls `similar`"
+    classes, listed = learn.dls.classes[learn.dls.item_name], ~_unlisted(learn, min_ratings)
+    model = learn.model
+    if isinstance(model, LikesModel):
+        if by != 'cosine': raise ValueError(f'by={by!r} is for factors: a model of likes has a measure of its own.')
+        alike = model.similar(classes.row(title, 'item')).cpu().masked_fill(~listed, -torch.inf)
+        best = alike.topk(min(n, int(alike.isfinite().sum())))
+        return _ranked(learn.dls, best.indices, **{model.measure: best.values})
+    factors, among = FactorTables(learn.model).items, classes[listed.nonzero()[:, 0]]
     near = nearest(title, factors[:, :-1], classes, n, by, among)
     return _ranked(learn.dls, classes.encode(near.index).long(), **{by: near.values})

@@ -25,9 +25,14 @@ def check_columns(
 ):
     "Raise unless `ratings` is a table that holds every named column once, and at least one row"
     if not isinstance(ratings, pd.DataFrame):
-        raise TypeError(f'ratings is a {type(ratings).__name__}, not a DataFrame: pd.DataFrame '
-                        'makes one of lists, arrays and dicts, '
-                        'CollabDataLoaders.from_csv reads a file.')
+        kind = type(ratings)
+        if hasattr(ratings, 'to_pandas'): # polars, pyarrow and others
+            raise TypeError(f'ratings is a {kind.__module__.split(".")[0]} {kind.__name__}: '
+                            'pass ratings.to_pandas().')
+        way = ('pd.DataFrame makes one of lists, arrays and dicts, '
+               'CollabDataLoaders.from_csv reads a file.')
+        if isinstance(ratings, pd.Series): way = "ratings.reset_index(name='count') makes one of it."
+        raise TypeError(f'ratings is a {kind.__name__}, not a DataFrame: {way}')
     for name in names:
         found = list(ratings.columns).count(name)
         if found != 1:
@@ -51,14 +56,37 @@ def rating_values(ratings:pd.DataFrame, name:Hashable) -> np.ndarray:
     col = ratings[name]
     if col.dtype.kind in 'bcmM': # truth values, complex numbers, spans and points of time
         raise ValueError(f'column {name!r} holds {col.dtype}, not numbers. '
-                         'Pass rating_name= to name the column with the ratings.')
+                         'Pass rating_name= to name the column with the ratings'
+                         f"{', or implicit=True to learn from likes' * (col.dtype.kind == 'b')}.")
     numbers = pd.to_numeric(col, errors='coerce')
     with np.errstate(over='ignore'): vals = numbers.to_numpy('float32', na_value=np.nan, copy=True)
     bad = ~np.isfinite(vals)
     if col.dtype == object: bad |= [isinstance(o, (bool, np.bool_)) for o in col]
     if bad.any():
         row = bad.argmax()
+        val = col.tolist()[row]
+        comma = isinstance(val, str) and val.strip().replace(',', '', 1).isdigit()
         raise ValueError(f'column {name!r}: {bad.sum()} of {len(bad)} ratings are no finite '
-                         f'number, the first is {col.tolist()[row]!r} at row {row}. '
-                         'Correct or drop those rows first.')
+                         f'number, the first is {val!r} at row {row}. ' +
+                         ("Read it with decimal=','." if comma else 'Correct or drop those rows first.'))
     return vals
+
+# %% ../nbs/library/validation.ipynb #ea832893
+def time_values(ratings:pd.DataFrame, name:Hashable) -> np.ndarray:
+    """Column `name` of `ratings`, numbers or points in time, as int64 seconds since 1970, -1 where
+    one is missing; raise `ValueError` on text, and on what is before 1970 or after the year 9999"""
+    col = ratings[name]
+    if col.dtype.kind == 'M':
+        col = (col - pd.Timestamp(0, tz=getattr(col.dtype, 'tz', None))) / pd.Timedelta(seconds=1)
+    if col.dtype.kind not in 'iuf':
+        raise ValueError(f'column {name!r} holds {col.dtype}, the first {col.tolist()[0]!r}: times '
+                         'are seconds or points in time. Convert them first: '
+                         f'ratings[{name!r}] = pd.to_datetime(ratings[{name!r}]).')
+    vals = col.to_numpy('float64', na_value=np.nan)
+    for bad, what in ((vals < 0, 'before 1970: leave out what is unknown, as None or NaN'),
+                      (vals >= 253402300800, 'after the year 9999: are they in milliseconds, not seconds?')):
+        if bad.any():
+            row = bad.argmax()
+            raise ValueError(f'column {name!r}: {bad.sum()} of {len(bad)} times, the first '
+                             f'{ratings[name].tolist()[row]!r} at row {row}, are {what}')
+    return np.floor(np.nan_to_num(vals, nan=-1)).astype('int64')

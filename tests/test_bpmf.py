@@ -207,8 +207,8 @@ def test_intervals_hold_what_they_promise():
         model = BPMF(dls, 3, 200, n_draws=150, burn_in=50, seed=seed)
         lo, hi = model.draws(dls.valid.x).quantile(tensor([0.05, 0.95]), dim=1)
         held.append(((lo <= scores) & (scores <= hi)).float().mean().item())
-        mean, std = model.predict(dls.valid.x, noise=True)
-        assert ((dls.valid.y.flatten() - mean) / std).std().item() == pytest.approx(1, abs=0.05)
+        off = (dls.valid.y.flatten() - model(dls.valid.x)) / model.std(dls.valid.x, noise=True)
+        assert off.std().item() == pytest.approx(1, abs=0.05)
     assert 0.87 < np.mean(held) < 0.93, held
 
 def test_intervals_of_stars():
@@ -237,25 +237,55 @@ def test_rating_by_class_probabilities():
         p = torch.special.ndtr((ends - (u[:-1] @ v[:-1] + u[-1] + v[-1])) / m.noise[user, s].double()).diff()
         mean.append((p @ m.levels.double()).item()), square.append((p @ m.levels.double()**2).item())
     torch.testing.assert_close(m.draws(dls.valid.x[:1])[0], tensor(mean), atol=1e-4, rtol=0)
-    std = m.predict(dls.valid.x[:1], noise=True)[1].item()
+    std = m.std(dls.valid.x[:1], noise=True).item()
     assert std == pytest.approx(np.sqrt(np.mean(square) - np.mean(mean)**2), abs=1e-3)
 
+def moody(time=lambda t: t):
+    "Loaders of ratings by sixty users, each of whom has four days with a mood; `time` changes what the table has of the times"
+    g, n = np.random.default_rng(0), 3000
+    df = pd.DataFrame({'user': g.integers(0, 60, n), 'item': g.integers(0, 40, n)})
+    day, mood = g.integers(0, 4, n), g.normal(0, 1, (60, 4))
+    df['rating'] = 3 + mood[df.user, day] + g.normal(0, 0.3, n)
+    df['time'] = time(pd.Series(day * 86400 + g.integers(0, 86400, n)))
+    return df, CollabDataLoaders.from_df(df, valid_idx=np.arange(500), time_name='time')
+
 def test_moods_are_found():
-    "Each user has four days, each with a mood"
-    g = np.random.default_rng(0)
-    df = pd.DataFrame({'user': g.integers(0, 60, 3000), 'item': g.integers(0, 40, 3000)})
-    day, mood = g.integers(0, 4, 3000), g.normal(0, 1, (60, 4))
-    df['rating'] = 3 + mood[df.user, day] + g.normal(0, 0.3, 3000)
-    times = torch.from_numpy(day * 86400 + g.integers(0, 86400, 3000))
-    dls = CollabDataLoaders.from_df(df, valid_idx=np.arange(500), shuffle_train=False)
-    model, x, y = BPMF(dls, 2, 40, times=times[500:]), dls.valid.x, dls.valid.y.flatten()
-    assert (model(x, times[:500]) - y).square().mean().sqrt() < 0.4 < (model(x) - y).square().mean().sqrt()
-    nowhere = torch.full((500,), 99 * 86400)
-    for o in (nowhere, nowhere * 0 - 1): assert torch.equal(model(x, o), model(x))
-    some = times[500:].clone()
-    some[::2] = -1 # unknown in training: they belong to no sitting
-    assert len(BPMF(dls, 2, 2, times=some).effect_0) <= len(model.effect_0)
-    assert BPMF(dls, 2, 2, times=some * 0 - 1)(x, times[:500]).isfinite().all()
+    df, dls = moody()
+    model, plain = BPMF(dls, 2, 40), BPMF(dls, 2, 40, spans=())
+    assert rating_metrics(model, dls)['rmse'] < 0.4 < 0.9 < rating_metrics(plain, dls)['rmse']
+    assert model.uses_times and not plain.uses_times
+    nowhere, x = torch.full((500,), 99 * 86400), dls.valid.x
+    for o in (nowhere, nowhere * 0 - 1): assert torch.equal(model(x, o), model(x)) # the prior's mean
+    assert not torch.equal(model(x, dls.valid.times), model(x))
+
+def test_times_reach_the_model_by_every_road(tmp_path):
+    df, dls = moody()
+    model, rows = BPMF(dls, 2, 40), df[:500]
+    preds = model(dls.valid.x, dls.valid.times).numpy()
+    learn = Learner(dls, model, metrics=rmse)
+    for o in (learn.predict(rows), model.predict(rows).prediction, learn.get_preds()[0], Ensemble([model, learn])(dls.valid.x, dls.valid.times)):
+        np.testing.assert_allclose(o, preds, atol=1e-6)
+    assert learn.validate()[1] == pytest.approx(rating_metrics(model, dls)['rmse'], abs=1e-6) == rating_metrics(Ensemble([model]), dls)['rmse']
+    np.testing.assert_allclose(model.predict(rows)['std'], model.std(dls.valid.x, dls.valid.times))
+    assert (model.predict(rows, noise=True)['std'] > model.predict(rows)['std']).all()
+    shuffled, rated = learn.get_preds(0)
+    assert (shuffled - rated).square().mean().sqrt() < 0.35 # training rows come in a new order, with their times
+    timeless = rows.drop(columns='time')
+    np.testing.assert_allclose(model.predict(timeless).prediction, model(dls.valid.x)) # unknown
+    res = cross_validate(df, {'day': lambda dls: BPMF(dls, 2, 40), 'none': lambda dls: BPMF(dls, 2, 40, spans=())}, {'a': np.arange(500)}, time_name='time')
+    assert res.rmse[0] == pytest.approx(rating_metrics(model, dls)['rmse'], abs=0.01) and res.rmse[1] > 0.9
+    learn.export(tmp_path/'all.zip')
+    Learner(dls, EmbeddingDotBias.from_classes(2, dls.classes)).export(tmp_path/'rows.zip')
+    again = load_learner(tmp_path/'rows.zip').dls
+    assert again.time_name == 'time' and torch.equal(again.train.times, dls.train.times) and torch.equal(again.valid.times, dls.valid.times)
+
+def test_missing_times_belong_to_no_sitting():
+    df, all_known = moody()
+    _, some = moody(lambda t: t.where(t % 2 == 0))
+    assert (some.train.times == -1).any()
+    assert len(BPMF(some, 2, 2).effect_0) <= len(BPMF(all_known, 2, 2).effect_0)
+    _, none = moody(lambda t: t * np.nan)
+    assert BPMF(none, 2, 2)(all_known.valid.x, all_known.valid.times).isfinite().all()
 
 def test_cold_start():
     "Items that nobody rated, from their features"
@@ -278,7 +308,7 @@ def small(): return CollabDataLoaders.from_df(make_ratings(30, 40, 700, seed=3),
 
 @pytest.mark.parametrize('ordinal', [False, True])
 def test_same_seed_same_draw(small, ordinal):
-    make = lambda seed: BPMF(small, 3, 6, ordinal=ordinal, seed=seed, times=torch.arange(small.train.n)).state_dict()
+    make = lambda seed: BPMF(small, 3, 6, ordinal=ordinal, seed=seed).state_dict()
     first = make(1)
     torch.rand(3) # its generator is its own
     assert first.keys() == make(1).keys() and all(torch.equal(o, p) for o, p in zip(first.values(), make(1).values()))
@@ -290,12 +320,13 @@ def test_same_seed_same_draw(small, ordinal):
     assert torch.equal(runs[0], runs[1]) and not torch.equal(runs[0], runs[2])
 
 def test_saved_and_loaded(small, tmp_path):
-    times = torch.arange(small.train.n) * 1000
-    model = BPMF(small, 3, 12, rated_features(small)[0], times=times, ordinal=True)
+    small = CollabDataLoaders.from_df(make_ratings(30, 40, 700, seed=3).assign(time=range(700)), seed=0, time_name='time')
+    times = small.train.times
+    model = BPMF(small, 3, 12, rated_features(small)[0], ordinal=True, spans=(60,))
     torch.save(model.state_dict(), tmp_path/'draws.pt')
-    again = BPMF(small, 3, 0, times=times, ordinal=True)
+    again = BPMF(small, 3, 0, ordinal=True, spans=(60,))
     again.load_state_dict(torch.load(tmp_path/'draws.pt', weights_only=True))
-    for a, b in zip(model.predict(small.train.x, times), again.predict(small.train.x, times)): assert torch.equal(a, b)
+    for o in ('__call__', 'std', 'draws'): assert torch.equal(*(getattr(m, o)(small.train.x, times) for m in (model, again)))
     with pytest.raises(RuntimeError): BPMF(small, 3, 0).load_state_dict(model.state_dict())
 
 def test_it_is_a_model_like_the_others(small):
@@ -341,7 +372,7 @@ def test_features(small):
 
 @pytest.mark.parametrize('kwargs, message', [
     (dict(n_factors=-1), 'n_factors=-1'), (dict(n_sweeps=2.5), 'n_sweeps=2.5'), (dict(n_draws=0), 'n_draws=0'), (dict(burn_in=150), 'burn_in=150: forget fewer'),
-    (dict(times=torch.zeros(3)), '3 times and 560 pairs'), (dict(user_features=torch.zeros(3, 2)), "3 rows of features, and 31 entries in dls.classes\\['user'\\]"),
+    (dict(user_features=torch.zeros(3, 2)), "3 rows of features, and 31 entries in dls.classes\\['user'\\]"),
     (dict(item_features=[torch.zeros(41, 2), torch.zeros(40, 2)]), "40 rows of features, and 41"),
 ])
 def test_refusals(small, kwargs, message):
@@ -349,4 +380,4 @@ def test_refusals(small, kwargs, message):
 
 def test_refusals_of_features_and_of_times(small):
     with pytest.raises(ValueError, match="'a' has several rows"): one_hot_features(pd.DataFrame({'x': [1, 2]}, index=['a', 'a']), ['x'], CategoryMap(['a']))
-    with pytest.raises(ValueError, match='2 times and 1 pairs'): BPMF(small, 2, 2)(small.valid.x[:1], torch.zeros(2))
+    with pytest.raises(ValueError, match='1 pairs and 2 times'): BPMF(small, 2, 2)(small.valid.x[:1], torch.zeros(2))

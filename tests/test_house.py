@@ -18,7 +18,7 @@ CFG, BIN = settings(), Path(sys.executable).parent
 LIB = ROOT/CFG['lib_path']
 OURS = CFG['lib_path']
 #: kept by hand; nbdev exports the rest
-BY_HAND = '__init__.py', 'all.py', 'course.mplstyle', 'py.typed'
+BY_HAND = '__init__.py', 'all.py', 'course.mplstyle', 'table.css', 'table.js', 'py.typed'
 MODULES = {o.stem: ast.parse(o.read_text(encoding='utf-8')) for o in sorted(LIB.glob('*.py')) if o.stem not in ('__init__', '_modidx')}
 STORED = {o: nbformat.read(o, as_version=4) for o in pages()}
 pytestmark = pytest.mark.xdist_group('house')

@@ -1,89 +1,146 @@
-"""A lesson in JupyterLab: open it, run all cells, save it, and see its last picture and no error."""
+"""JupyterLab as a reader uses it: run a lesson, touch what can be touched, save, and open again."""
 import json, os, socket, subprocess, sys, time, urllib.error, urllib.request
 from pathlib import Path
 
 import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
 from browser import browser
 
 NBS = Path(__file__).parent.parent/'nbs'
-LESSON = '04_one_hot.ipynb'
+LESSON = '04_one_hot'
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group('jupyterlab')]
 
-def blank(path):
-    "Write the lesson without its outputs, as somebody opens it who will run it"
-    nb = nbformat.read(NBS/LESSON, as_version=4)
-    for cell in nb.cells:
-        if cell.cell_type == 'code': cell.outputs, cell.execution_count = [], None
-    nbformat.write(nb, path)
+def cells_with(name, *words):
+    "Sources of the cells of the page `name` that hold any of `words`"
+    nb = nbformat.read(NBS/f'{name}.ipynb', as_version=4)
+    return [o.source for o in nb.cells if o.cell_type == 'code' and any(w in o.source for w in words)]
 
-@pytest.fixture
-def lab(tmp_path):
-    "Address of a JupyterLab over a folder with one lesson in it"
-    blank(tmp_path/LESSON)
+class Lab:
+    "A JupyterLab over `folder`, and a browser `page` on it"
+    def __init__(self, folder, address, page): self.folder, self.address, self.page = folder, address, page
+    def ask(self, what):
+        with urllib.request.urlopen(f'{self.address}/api/{what}?token=t') as answer: return json.load(answer)
+    def open(self, name, cells=()):
+        "Open the notebook `name`, made of `cells` if there are any"
+        if cells: nbformat.write(new_notebook(cells=[new_code_cell(o) for o in cells], metadata={'kernelspec': {'name': 'python3', 'display_name': 'python3'}}), self.folder/f'{name}.ipynb')
+        self.file = self.folder/f'{name}.ipynb'
+        self.page.goto(f'{self.address}/lab/tree/{name}.ipynb?token=t&reset')
+        self.page.wait_for_selector('.jp-Notebook .jp-CodeCell', timeout=120_000)
+    def run(self):
+        "Run all cells once a kernel is there (those that are run before stay as they are); returns the saved cells"
+        for _ in range(1_200):
+            try: kernels = self.ask('kernels')
+            except urllib.error.HTTPError: kernels = [] # it is busy making one
+            if any(o['connections'] and o['execution_state'] == 'idle' for o in kernels): break
+            self.page.wait_for_timeout(100)
+        else: raise TimeoutError('JupyterLab starts no kernel')
+        self.page.click('.jp-Notebook .jp-Cell >> nth=0')
+        self.page.click('.lm-MenuBar-item:has-text("Run")')
+        self.page.click('.lm-Menu-item[data-command="runmenu:run-all"]')
+        idle = "document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status == 'idle'"
+        for _ in range(60): # it is idle, too, between a click and its first cell
+            self.page.wait_for_timeout(500)
+            self.page.wait_for_function(idle, timeout=120_000)
+            cells = self.save()
+            if all(o.execution_count for o in cells): break
+        assert not [o for cell in cells for o in cell.outputs if o.output_type == 'error'], cells
+        assert all(o.execution_count for o in cells), [i for i, o in enumerate(cells) if not o.execution_count]
+        return cells
+    def save(self):
+        "The code cells of the notebook as JupyterLab now saves it"
+        before = self.file.stat().st_mtime_ns
+        self.page.keyboard.press('Control+s')
+        for _ in range(100):
+            self.page.wait_for_timeout(100)
+            if self.file.stat().st_mtime_ns == before: continue
+            try: return [o for o in nbformat.read(self.file, as_version=4).cells if o.cell_type == 'code']
+            except nbformat.reader.NotJSONError: pass # it is still writing
+        raise TimeoutError('JupyterLab does not save')
+
+@pytest.fixture(scope='module')
+def server(tmp_path_factory):
+    "Folder and address of a JupyterLab"
+    folder = tmp_path_factory.mktemp('lab')
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
         port = s.getsockname()[1]
-    args = ['--no-browser', '--allow-root', '--ip=127.0.0.1', f'--port={port}', '--IdentityProvider.token=t', f'--ServerApp.root_dir={tmp_path}',
-            '--LabApp.news_url=None', f'--LabApp.workspaces_dir={tmp_path/"workspaces"}', f'--LabApp.user_settings_dir={tmp_path/"settings"}']
-    env = {k: v for k, v in os.environ.items() if k not in ('MPLBACKEND', 'TQDM_DISABLE')} # pictures, as a reader has them
-    with (tmp_path/'lab.log').open('w') as log: process = subprocess.Popen([sys.executable, '-m', 'jupyterlab', *args], stdout=log, stderr=log, env=env)
+    args = ['--no-browser', '--allow-root', '--ip=127.0.0.1', f'--port={port}', '--IdentityProvider.token=t', f'--ServerApp.root_dir={folder}',
+            '--LabApp.news_url=None', f'--LabApp.workspaces_dir={folder/"workspaces"}', f'--LabApp.user_settings_dir={folder/"settings"}']
+    env = {k: v for k, v in os.environ.items() if k not in ('MPLBACKEND', 'TQDM_DISABLE')} # pictures and bars, as a reader has them
+    with (folder/'lab.log').open('w') as log: process = subprocess.Popen([sys.executable, '-m', 'jupyterlab', *args], stdout=log, stderr=log, env=env)
     try:
         for _ in range(240):
             try: urllib.request.urlopen(f'http://127.0.0.1:{port}/api/status?token=t')
             except OSError: time.sleep(0.25)
             else: break
-        yield f'http://127.0.0.1:{port}/lab/tree/{LESSON}?token=t'
+        yield folder, f'http://127.0.0.1:{port}'
     finally:
         process.terminate()
         process.wait()
 
-def wait_for_kernel(page, lab):
-    "Wait until a kernel runs and the page has reached it: cells that are run before stay as they are"
-    for _ in range(1_200):
-        try:
-            with urllib.request.urlopen(lab.replace(f'/lab/tree/{LESSON}', '/api/kernels')) as answer: kernels = json.load(answer)
-        except urllib.error.HTTPError: kernels = [] # it is busy making one
-        if any(o['connections'] and o['execution_state'] == 'idle' for o in kernels): return
-        page.wait_for_timeout(100)
-    raise TimeoutError('JupyterLab starts no kernel')
-
-def saved(page, path):
-    "The code cells of the notebook as JupyterLab now saves it"
-    before = path.stat().st_mtime_ns
-    page.keyboard.press('Control+s')
-    for _ in range(100):
-        page.wait_for_timeout(100)
-        if path.stat().st_mtime_ns == before: continue
-        try: return [o for o in nbformat.read(path, as_version=4).cells if o.cell_type == 'code']
-        except nbformat.reader.NotJSONError: pass # it is still writing
-    raise TimeoutError('JupyterLab does not save')
-
-@pytest.mark.slow
-def test_run_all_cells(lab, tmp_path):
+@pytest.fixture
+def lab(server):
+    "What is wrong on its page is kept in `wrong`"
     with browser() as b:
-        page = b.new_page(viewport={'width': 1400, 'height': 900})
-        page.goto(lab)
-        page.wait_for_selector('.jp-Notebook .jp-CodeCell', timeout=120_000)
-        wait_for_kernel(page, lab)
-        page.click('.jp-Notebook .jp-Cell >> nth=0')
-        page.click('.lm-MenuBar-item:has-text("Run")')
-        page.click('.lm-Menu-item[data-command="runmenu:run-all"]')
-        idle = "document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status == 'idle'"
-        for _ in range(60): # it is idle, too, between a click and its first cell
-            page.wait_for_timeout(1_000)
-            page.wait_for_function(idle, timeout=120_000)
-            cells = saved(page, tmp_path/LESSON)
-            if all(o.execution_count for o in cells): break
-        assert not [o for cell in cells for o in cell.outputs if o.output_type == 'error']
-        assert all(o.execution_count for o in cells), [i for i, o in enumerate(cells) if not o.execution_count]
-        drawn = [i for i, o in enumerate(cells) if any('image/png' in out.get('data', {}) for out in o.outputs)]
-        stored = [o for o in nbformat.read(NBS/LESSON, as_version=4).cells if o.cell_type == 'code']
-        assert drawn == [i for i, o in enumerate(stored) if any('image/png' in out.get('data', {}) for out in o.outputs)] != []
-        for _ in range(100): # JupyterLab draws only what is near the window: scroll to the last picture
-            last = page.locator('.jp-OutputArea-output img').last
-            if page.locator('.jp-OutputArea-output img').count() and last.is_visible() and page.locator('.jp-Cell').last.is_visible(): break
-            page.mouse.move(900, 500)
-            page.mouse.wheel(0, 800)
-            page.wait_for_timeout(50)
-        assert last.evaluate('o => o.complete && o.naturalWidth > 0')
+        lab = Lab(*server, b.new_page(viewport={'width': 1366, 'height': 768}))
+        lab.wrong = []
+        lab.page.on('pageerror', lambda o: lab.wrong.append(str(o)))
+        yield lab
+        for o in lab.ask('kernels'): urllib.request.urlopen(urllib.request.Request(f'{lab.address}/api/kernels/{o["id"]}?token=t', method='DELETE'))
+        assert not lab.wrong
+
+def test_run_all_cells(lab):
+    nb = nbformat.read(NBS/f'{LESSON}.ipynb', as_version=4)
+    stored = [o for o in nb.cells if o.cell_type == 'code']
+    pictures = [i for i, o in enumerate(stored) if any('image/png' in out.get('data', {}) for out in o.outputs)]
+    for cell in stored: cell.outputs, cell.execution_count = [], None
+    nbformat.write(nb, lab.folder/f'{LESSON}.ipynb')
+    lab.open(LESSON)
+    cells, page = lab.run(), lab.page
+    assert pictures and pictures == [i for i, o in enumerate(cells) if any('image/png' in out.get('data', {}) for out in o.outputs)]
+    for _ in range(100): # JupyterLab draws only what is near the window: scroll to the last picture
+        last = page.locator('.jp-OutputArea-output img').last
+        if page.locator('.jp-OutputArea-output img').count() and last.is_visible() and page.locator('.jp-Cell').last.is_visible(): break
+        page.mouse.move(900, 500)
+        page.mouse.wheel(0, 800)
+        page.wait_for_timeout(50)
+    assert last.evaluate('o => o.complete && o.naturalWidth > 0')
+
+def test_table_to_search(lab):
+    "The whole table is in sight, sorts at a click, says how to find what was cut, and leaves the notebook small"
+    lab.open('table', ['from collab_course.all import *', 'ratings = load_ratings()\nshow_table(ratings)'])
+    lab.run()
+    page, table = lab.page, lab.page.locator('.jp-OutputArea-output:has(table)')
+    edge = table.bounding_box()
+    for o in table.locator('th, td').all():
+        box = o.bounding_box()
+        assert edge['x'] <= box['x'] and box['x'] + box['width'] <= edge['x'] + edge['width'] + 1
+    filters = table.locator('thead input')
+    assert filters.count() == 5 and all(o.is_visible() for o in filters.all())
+    column = lambda i: table.locator(f'tbody tr td:nth-child({i + 1})').all_inner_texts()
+    for sign in (1, -1):
+        table.locator('th:has-text("user")').get_by_role('button').click()
+        users = [*map(int, column(0))]
+        assert len(users) == 10 and users == sorted(users, reverse=sign < 0) and (users[0] == 1) == (sign > 0)
+    cells = page.locator('.jp-Cell').count()
+    filters.nth(4).press_sequentially('bab')
+    assert {'Babe (1995)'} <= {*column(4)} and all('bab' in o.lower() for o in column(4))
+    assert page.locator('.jp-Cell').count() == cells, 'letters that were typed into the table reached the notebook'
+    filters.nth(2).fill('>4')
+    assert {*column(2)} == {'5'}
+    assert 'of 100,000 rows are on this page' in table.inner_text() and "show_table(df[df.title" in table.inner_text()
+    lab.save()
+    assert lab.file.stat().st_size < 300_000
+
+def test_progress_bar_leaves_nothing(lab):
+    "A bar is seen while it runs; saved and opened again, nothing is left of it"
+    lab.open('bar', ['import time\nfrom collab_course.all import *\nfrom collab_course.notebook import Bar', "for o in Bar(range(8)): time.sleep(0.5)\nprint('done')"])
+    lab.run_seen = []
+    cells = lab.run()
+    assert not [o for o in cells[1].outputs if o.output_type == 'stream' and o.name == 'stderr']
+    assert not [o for o in cells[1].outputs if 'application/vnd.jupyter.widget-view+json' in o.get('data', {})]
+    lab.open('bar')
+    lab.page.wait_for_selector('text=done')
+    assert 'Error displaying' not in lab.page.inner_text('.jp-Notebook')

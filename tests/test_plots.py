@@ -4,7 +4,7 @@ from matplotlib.colors import to_rgb
 
 from collab_course.all import (DotProductBias, Learner, crosstab_params, crosstab_predict, plot_crosstab, plot_params, plot_pca, plt,
                                set_seed, show_table)
-from collab_course import data, dataloaders, learner
+from collab_course import dataloaders, learner, notebook
 
 @pytest.fixture
 def table(): return pd.DataFrame([[5., np.nan, 1.], [2., 3.5, 4.]], index=pd.Index([7, 9], name='user'), columns=['Alien', 'A title of more than 24 letters', 'Up'])
@@ -91,7 +91,7 @@ def test_spots_for_a_title_nearest_first():
 
 def test_shown_tables(dls, monkeypatch, capsys):
     shown = []
-    for module in (data, dataloaders, learner): monkeypatch.setattr(module, 'display', shown.append)
+    for module in (notebook, dataloaders, learner): monkeypatch.setattr(module, 'display', shown.append)
     learn = Learner(dls, DotProductBias(*(len(o) for o in dls.classes.values()), 5))
     learn.show_results(max_n=4)
     assert list(shown[0]) == ['user', 'title', 'rating', 'rating_pred'] and len(shown[0]) == 4
@@ -108,13 +108,15 @@ def test_shown_tables(dls, monkeypatch, capsys):
     assert len(shown[4]) == 10
 
 def test_table_to_search(monkeypatch):
-    import itables
-    calls = []
+    shown = []
     monkeypatch.delenv('COLLAB_COURSE_STATIC', raising=False)
-    monkeypatch.setattr(itables, 'init_notebook_mode', lambda **kw: calls.append(kw))
-    monkeypatch.setattr(itables, 'show', lambda df, **kw: calls.append((len(df), kw['pageLength'])))
+    monkeypatch.setattr(notebook, 'get_ipython', lambda: type('Shell', (), {'kernel': None})())
+    monkeypatch.setattr(notebook, 'display', lambda o: shown.append(o.data))
     show_table(pd.DataFrame({'a': range(50)}), n=7)
-    assert calls == [{'all_interactive': False, 'connected': False}, (50, 7)] # not all tables from then on, and nothing from the web
+    show_table(pd.Series({'x': 1.5, 'y': None}).rename_axis('<i>').to_frame('b'))
+    assert 'data-size="7"' in shown[0] and shown[0].count('<tr>') == 2 + 7 and 'are on this page' not in shown[0]
+    assert '&lt;i&gt;' in shown[1] and '[["x",1.5],["y",null]]' in shown[1] # the index is a column
+    assert not any('http' in o for o in shown) # nothing from the web
 
 def test_recorded_training_as_drawn(dls):
     set_seed(0)

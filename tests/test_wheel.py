@@ -19,6 +19,6 @@ def test_holds_the_package_alone(wheel):
 def test_asks_for_few_libraries_without_upper_caps(wheel):
     meta = message_from_bytes(wheel.read(next(o for o in wheel.namelist() if o.endswith('.dist-info/METADATA'))))
     needs = [o for o in meta.get_all('Requires-Dist') if 'extra ==' not in o]
-    assert {o.split('>=')[0] for o in needs} <= {'torch', 'pandas', 'matplotlib', 'fastcore', 'tqdm', 'itables', 'filelock', 'safetensors'}
+    assert {o.split('>=')[0] for o in needs} <= {'torch', 'pandas', 'matplotlib', 'fastcore', 'tqdm', 'ipython', 'filelock', 'safetensors'}
     assert not any('<' in o or '==' in o for o in needs)
     assert meta['Requires-Python'] == '>=3.10' and 'Apache-2.0' in (meta['License'], meta['License-Expression'])
