@@ -6,7 +6,7 @@
 __all__ = ['CategoryMap', 'RatingDataLoader', 'History', 'DataLoaders', 'CollabDataLoaders']
 
 # %% ../nbs/library/dataloaders.ipynb #91346586
-import difflib
+import difflib, inspect, re, warnings
 from collections.abc import Hashable, Iterable
 from functools import cached_property
 from numbers import Real
@@ -18,7 +18,7 @@ from fastcore.meta import delegates
 from IPython.display import display
 from numpy.typing import ArrayLike
 
-from .validation import check_columns, check_counts, rating_values
+from .validation import check_columns, check_counts, rating_values, time_values
 
 # %% ../nbs/library/dataloaders.ipynb #8a1c4506
 class CategoryMap:
@@ -65,6 +65,14 @@ class CategoryMap:
         raise ValueError(f'column {name!r}: {bad.sum()} of {len(bad)} rows have a value not seen '
                          f'in training, the first is {val!r} at row {bad.argmax()}. '
                          f"Close to it: {self.close(val) or 'nothing'}.{way_out}")
+    def check_types(self, name:Hashable):
+        "Raise `ValueError` where a value of the column `name` stands as a number and as text"
+        if self._index.dtype != object: return
+        texts = {o for o in self.items[1:] if isinstance(o, str)}
+        twice = [o for o in self.items[1:] if isinstance(o, Real) and {str(o), f'{o:.17g}'} & texts]
+        if twice: raise ValueError(f'column {name!r}: {len(twice)} values stand as a number and as '
+            f'text, the first is {twice[0]!r}, so one id would have two rows. '
+            f'Make all of them text: ratings[{name!r}] = ratings[{name!r}].astype(str).')
 
 # %% ../nbs/library/dataloaders.ipynb #96c71462
 class RatingDataLoader:
@@ -75,26 +83,33 @@ class RatingDataLoader:
         bs:int=64, # Rows in a batch
         shuffle:bool=False, # Draw a new order each epoch?
         drop_last:bool=False, # Leave out a last batch of fewer than `bs` rows?
+        times:torch.Tensor|None=None, # n times of the ratings in whole seconds, -1 where unknown
     ):
         check_counts(bs=bs)
         if len(x) != len(y):
             raise ValueError(f'{len(x):,} pairs and {len(y):,} ratings: '
                              'each pair needs its rating.')
-        self.x, self.y, self.bs, self.shuffle = x, y, bs, shuffle
+        if times is not None and len(times) != len(x):
+            raise ValueError(f'{len(x):,} pairs and {len(times):,} times: each pair needs its time.')
+        self.x, self.y, self.bs, self.shuffle, self.times = x, y, bs, shuffle, times
         self.drop_last = drop_last and len(x) >= bs
     @property
     def n(self) -> int: return len(self.x)
     @property
     def device(self) -> torch.device: return self.x.device
     def __len__(self): return self.n // self.bs if self.drop_last else -(-self.n // self.bs)
-    def __iter__(self):
+    def __iter__(self): return self.batches()
+    def batches(self, with_times:bool=False) -> Iterable:
+        "Batches of `x` (int64) and `y`, and of `times` where they are asked for and there"
         n, dev = min(self.n, len(self) * self.bs), self.x.device
         make, cols = torch.randperm if self.shuffle else torch.arange, (*self.x.T, self.y.flatten())
-        order = make(self.n, dtype=torch.int32, device=dev)[:n]
+        order, times = make(self.n, dtype=torch.int32, device=dev)[:n], self.times if with_times else None
         for rows in order.split(self.bs * max(1, 2**20 // self.bs)):
             *pair, y = (col.index_select(0, rows) for col in cols)
             x = torch.stack(pair).long().T # each column in one piece, for quick lookups
-            yield from zip(x.split(self.bs), y[:, None].split(self.bs))
+            parts = [x, y[:, None]]
+            if times is not None: parts.append(times.index_select(0, rows))
+            yield from zip(*(o.split(self.bs) for o in parts))
     def one_batch(self) -> tuple: return next(iter(self))
 
 # %% ../nbs/library/dataloaders.ipynb #327f916b
@@ -109,6 +124,7 @@ class History:
         n_items = len(dls.classes[dls.item_name])
         self.count = self.items.bincount(minlength=n_items)
         self.mean = self.items.bincount(self.ratings, n_items) / self.count
+        if dls.implicit: self.ratings = torch.full_like(self.ratings, torch.nan) # no stars
     def __getitem__(self, row):
         "Indices and ratings of the items that the user in `row` rated"
         own = slice(self.start[row], self.start[row + 1])
@@ -123,9 +139,13 @@ class DataLoaders:
         valid:RatingDataLoader, # Batches to validate on
         classes:dict, # Column name to `CategoryMap`: the users' column first, then the items'
         rating_name:Hashable='rating', # Name of the ratings' column
+        time_name:Hashable|None=None, # Name of the times' column, where the loaders have times
+        implicit:bool=False, # Are the ratings strengths, such as counts, and no stars?
     ):
-        self.train, self.valid, self.classes, self.rating_name = train, valid, classes, rating_name
+        self.train, self.valid, self.classes = train, valid, classes
+        self.rating_name, self.time_name = rating_name, time_name
         self.user_name, self.item_name = classes
+        self.implicit = implicit
     def __getitem__(self, i): return (self.train, self.valid)[i]
     def __len__(self): return 2
     def __iter__(self): return iter((self.train, self.valid))
@@ -155,7 +175,7 @@ class DataLoaders:
         df:pd.DataFrame, # Table with the users' and items' columns, and maybe a column of ratings
         unknown:str='na', # Users and items not seen in training: 'raise', or 'na': index 0
         bs:int|None=None, # Rows in a batch
-    ) -> RatingDataLoader: # Rows in the order of `df`; ratings NaN where the table has none
+    ) -> RatingDataLoader: # Rows in the order of `df`; ratings NaN, times -1 where it has none
         "Batches of the rows of `df`, to predict or to validate on"
         if unknown not in ('raise', 'na'):
             raise ValueError(f"unknown={unknown!r}: it is 'raise' or 'na'.")
@@ -167,8 +187,12 @@ class DataLoaders:
         if self.rating_name in df: y = torch.from_numpy(rating_values(df, self.rating_name))
         else: y = torch.full((len(df),), float('nan'))
         x = torch.stack([*codes.values()], dim=1)
-        x, y = x.to(self.device), y[:, None].to(self.device)
-        return RatingDataLoader(x, y, self.valid.bs if bs is None else bs)
+        x, y, times = x.to(self.device), y[:, None].to(self.device), None
+        if self.time_name is not None:
+            known = self.time_name in df
+            seconds = time_values(df, self.time_name) if known else np.full(len(df), -1)
+            times = torch.from_numpy(seconds).to(self.device)
+        return RatingDataLoader(x, y, self.valid.bs if bs is None else bs, times=times)
 
 # %% ../nbs/library/dataloaders.ipynb #11093ee8
 def _check_share(valid_pct):
@@ -228,19 +252,161 @@ def arrange(
         del old # before the next one is made
     return t.split(sizes)
 
-# %% ../nbs/library/dataloaders.ipynb #49ffe7a6
+# %% ../nbs/library/dataloaders.ipynb #822d91da
+_SEPARATORS = {';': ';', '\t': '\t', '|': r'\|', '::': '::', ',': ',', r'\s+': r'\s+'}
+_READERS = {b'PAR1': 'parquet', b'ARRO': 'feather', b'PK\3\4': 'excel'} # by a file's first bytes
+
+def _padded(csv, sep, table, options):
+    "Columns of numbers, of which nobody said the type, with zeros in front in the first 1,000 rows"
+    told, numbers = options.get('dtype'), [*table.select_dtypes('integer')]
+    if isinstance(told, dict): numbers = [o for o in numbers if o not in told]
+    elif told is not None: return
+    text = pd.read_csv(csv, sep=sep, **options | {'dtype': str, 'nrows': 1000})
+    for name in numbers:
+        if name in text and (bad := text[name].str.fullmatch(r'\s*0+\d+') == True).any(): # noqa: E712
+            yield name, text[name][bad].iloc[0]
+
 def table_from_csv(
-    csv:str|Path, # Path or URL of a CSV file with a header row
+    csv:str|Path, # Path or URL of a CSV file
     sep:str=',', # What stands between two values
-) -> pd.DataFrame: # The table
-    "Read a table. Raises `ValueError` where `csv` holds none, or one of a single column."
-    try: table = pd.read_csv(csv, sep=sep)
+    **options, # More for `pandas.read_csv`, such as encoding='latin-1' or header=None
+) -> pd.DataFrame: # The table, each column under one type
+    """Read a table. Raises `ValueError` where `csv` holds none, or one that the options do not fit:
+    of a single column, with more values than names, with zeros in front of what became numbers."""
+    plain = sep is not None and (len(sep) == 1 or sep == r'\s+')
+    options = ({'low_memory': False} if plain else {'engine': 'python'}) | options
+    here = isinstance(csv, (str, Path)) and Path(csv).is_file()
+    try: table = pd.read_csv(csv, sep=sep, **options)
     except (ValueError, URLError) as e:
-        raise ValueError(f'{csv} cannot be read as a table with sep={sep!r}: {e}') from None
+        way = ''
+        if isinstance(e, UnicodeError): way = ". Pass the encoding= of the file, often encoding='latin-1'"
+        if here:
+            with Path(csv).open('rb') as f: kind = _READERS.get(f.read(4))
+            if kind: way = f'. It looks like another kind of file: pd.read_{kind} reads it for from_df'
+        raise ValueError(f'{csv} cannot be read as a table with sep={sep!r}: {e}{way}') from None
     if len(table.columns) == 1:
-        raise ValueError(f'{csv} has one column, {table.columns[0]!r}, with sep={sep!r}: '
-                         'pass the sep= that stands between its values.')
+        line = str(table.columns[0] if options.get('header', 0) is not None else table.iloc[0, 0])
+        pieces = {k: len(re.split(v, line)) for k, v in _SEPARATORS.items()}
+        best = max(pieces, key=lambda o: pieces[o])
+        way = f'sep={best!r}' if pieces[best] > 1 else 'the sep= that stands between its values'
+        raise ValueError(f'{csv} has one column, {line!r}, with sep={sep!r}: pass {way}.')
+    if 'index_col' not in options and not isinstance(table.index, pd.RangeIndex):
+        raise ValueError(f'{csv} has more values in a row than the {len(table.columns)} names '
+            f'{[*table.columns]}, so that pandas takes the first as an index. Where each line ends with '
+            'a separator, index_col=False leaves that out; else give every column a name in the header.')
+    for name, text in _padded(csv, sep, table, options) if here else ():
+        raise ValueError(f'{csv}: column {name!r} holds {text!r}, which as a number is {int(text)}. '
+            f'Pass dtype={{{name!r}: str}} to keep it as it stands, or dtype={{{name!r}: int}}.')
     return table
+
+# %% ../nbs/library/dataloaders.ipynb #b259389c
+_MEANINGS = {
+    'user': 'user userid uid reader readerid reviewer reviewerid customer customerid',
+    'item': 'item itemid iid movie movieid film filmid book bookid isbn asin product productid artist artistid '
+            'track trackid song songid title movietitle filmtitle booktitle', # ids before titles
+    'rating': 'rating ratings stars score bookrating overall',
+    'count': 'count counts plays playcount listens clicks views purchases quantity weight likes liked clicked',
+    'time': 'timestamp time date datetime year',
+    'index': 'index level0'}
+_RANKS = {name: (kind, n) for kind, names in _MEANINGS.items() for n, name in enumerate(names.split())}
+_WIDE = ('A table with a column for each item becomes one with a row for each rating by '
+         "ratings.melt('user', var_name='item', value_name='rating').dropna(), where 'user' is its column "
+         'of users')
+
+def _meaning(name):
+    "What the column `name` holds by its name, and how good a name that is; (None, 0) where it says nothing"
+    plain = re.sub(r'[\W_]', '', str(name).lower())
+    return ('index', 0) if re.fullmatch(r'unnamed\d+.*', plain) else _RANKS.get(plain, (None, 0))
+
+def choose_columns(
+    ratings:pd.DataFrame, # A table
+    user_name:Hashable|None=None, # Column with the users, if you know it
+    item_name:Hashable|None=None, # Column with the items
+    rating_name:Hashable|None=None, # Column with the ratings
+    implicit:bool=False, # Does the table hold counts or likes, or neither?
+) -> tuple: # The three names, the last maybe None where `implicit`; what to say of them where one was guessed
+    "Which columns hold users, items and ratings. Raises `ValueError` where nobody could tell."
+    names, cols = [user_name, item_name, rating_name], [*ratings.columns]
+    says, index = {o: _meaning(o) for o in cols}, [o for o in ratings.index.names if o is not None]
+    by_name, by_place = [], []
+    for i, kinds in enumerate((['user'], ['item'], ['count', 'rating'] if implicit else ['rating'])):
+        if names[i] is not None: continue
+        fit = [o for o in cols if says[o][0] in kinds and o not in names]
+        if cols[i:i + 1] and cols[i] in fit: names[i] = cols[i]
+        elif fit:
+            names[i] = min(fit, key=lambda o: (kinds.index(says[o][0]), says[o][1]))
+            by_name.append(i)
+        else: by_place.append(i)
+    for i in by_place:
+        place, moved = next(iter(cols[i:]), None), i < 2 and 1 - i in by_name
+        free = place is not None and says[place][0] is None and place not in names and not moved
+        what = ('users', 'items', 'ratings')[i]
+        if i < 2 and index: raise ValueError(f'no column for the {what}, and the index is called {index}: '
+            'ratings.reset_index() makes columns of it.' + f' {_WIDE}.' * (ratings.columns.name is not None))
+        if implicit and i == 2: free = free and ratings.dtypes.iloc[2].kind in 'biuf'
+        elif not free: raise ValueError(f'no column can be seen to hold the {what}: the table has {cols}. '
+            f'Pass {what[:-1]}_name= to name it' + ', or implicit=True where there are no ratings, but '
+            'counts, likes or nothing.' * (i == 2) + '.' * (i < 2))
+        if free: names[i] = place
+    guessed = [i for i in by_name + by_place if names[i] is not None]
+    if not guessed: return *names, ''
+    check_columns(ratings, *(o for o in names if o is not None))
+    _check_guess(ratings, cols, names[0], by_place)
+    said = ', '.join(f'{k} {o!r}' for k, o in zip(('users', 'items', 'ratings'), names) if o is not None)
+    return *names, f'columns taken: {said}. Pass user_name=, item_name= and rating_name= to choose others.'
+
+def _check_guess(ratings, cols, user_name, by_place):
+    "Raise `ValueError` where columns that were guessed cannot be what they were taken for"
+    if by_place and any(isinstance(o, str) and re.fullmatch(r'[-+]?\d+([.,]\d+)*', o.strip()) for o in cols):
+        raise ValueError(f'the column names {cols[:5]} look like a row of data: pass header=None to read a '
+                         'file that begins without names.' + f' {_WIDE}.' * (len(cols) > 5))
+    way = f'{_WIDE}. Else pass user_name=, item_name= and rating_name=.'
+    if len(by_place) == 3 and len(cols) > 3 and all(o.kind in 'iuf' for o in ratings.dtypes):
+        lo, hi = ratings.min(), ratings.max()
+        if 2 * (hi.min() - lo.max()) >= hi.max() - lo.min(): raise ValueError(
+            f'all {len(cols)} columns run over about the same numbers, so that none looks like the users. {way}')
+    users = ratings[user_name]
+    if len(users) > 1 and users[:10_000].is_unique and users.is_unique: raise ValueError(
+        f'column {user_name!r}, taken for the users, has another user in each of its {len(users):,} rows. {way}')
+
+# %% ../nbs/library/dataloaders.ipynb #59c655da
+def check_scale(y:torch.Tensor, name:Hashable):
+    "Raise `ValueError` where the ratings `y`, the column `name`, are no stars but likes, counts or gaps"
+    lo, hi = (o.item() for o in y.aminmax())
+    if not (lo >= 0 and (lo == 0 or lo == hi == 1 or hi > 100)) or (y != y.round()).any(): return
+    if hi <= 1: raise ValueError(f'column {name!r} holds nothing but {"0 and " * (lo < hi)}{hi:g}: likes, no '
+        'ratings. Pass implicit=True to learn from who had what.')
+    if hi > 100: raise ValueError(f'column {name!r} runs from {lo:.10g} to {hi:.10g}, which is no scale of ratings. '
+        'If it counts something, pass implicit=True to learn from who had what. Else pass rating_name= to '
+        'name the column with the ratings.')
+    if hi <= 10: raise ValueError(f'column {name!r}: {(y == 0).sum():,} of {len(y):,} ratings are 0, beside a scale of '
+        f'1 to {hi:g}. Where 0 stands for no rating, drop those rows, ratings[ratings[{name!r}] > 0], or pass '
+        f'implicit=True to learn from who had what. Where it is the lowest rating, add 1 to all.')
+
+def strengths(
+    ratings:pd.DataFrame, # A table without stars
+    name:Hashable|None, # Its column of truth values, of counts or of stars; None where it has none
+) -> tuple: # The rows that say that somebody had something; how often, n x 1 float32
+    "Who had what. Raises `ValueError` where a count is no number of 0 or more, and where nobody had anything."
+    if name is None: return ratings, torch.ones(len(ratings), 1)
+    col = ratings[name]
+    if pd.api.types.infer_dtype(col) == 'boolean': col = col.astype('Float32')
+    y = torch.from_numpy(rating_values(pd.DataFrame({name: col}), name))
+    if (y < 0).any(): raise ValueError(f'column {name!r}: {(y < 0).sum()} of {len(y)} counts are below 0.')
+    if _meaning(name)[0] == 'rating' and 1 < y.max() <= 10: y.fill_(1) # stars, however many
+    had = y > 0
+    if not had.any(): raise ValueError(f'column {name!r}: all {len(y):,} values are 0, so nobody had anything.')
+    return ratings if had.all() else ratings[had.numpy()], y[had, None]
+
+def one_row_a_pair(
+    x:torch.Tensor, # n x 2: user and item index
+    y:torch.Tensor, # n x 1: how often
+) -> tuple: # The same with a row a pair, and the number of the row where each pair stood first
+    "The distinct rows of `x` in the order in which they first came, and the sums of their `y`"
+    pairs, where = (x[:, 0].long() << 32 | x[:, 1]).unique(return_inverse=True)
+    first = torch.full_like(pairs, len(x)).scatter_reduce_(0, where, torch.arange(len(x)), 'amin')
+    order = first.argsort()
+    return x[first[order]], torch.zeros(len(pairs), 1).index_add_(0, where, y)[order], first[order]
 
 # %% ../nbs/library/dataloaders.ipynb #4f5041c7
 def _validation_bs(bs, val_bs):
@@ -261,50 +427,76 @@ class CollabDataLoaders(DataLoaders):
     @classmethod
     def from_df(cls, ratings:pd.DataFrame, # One row a rating
         valid_pct:float=0.2, # Share of the rows, drawn at random, to validate on
-        user_name:str|None=None, # Column with the users; the first by default
-        item_name:str|None=None, # Column with the items; the second by default
-        rating_name:str|None=None, # Column with the ratings; the third by default
+        user_name:str|None=None, # Column with the users; by its name, or the first, by default
+        item_name:str|None=None, # Column with the items; by its name, or the second, by default
+        rating_name:str|None=None, # Column with the ratings; by its name, or the third, by default
         seed:int|None=None, # Seed of the split; by default it follows `set_seed`
         valid_idx:ArrayLike|None=None, # Row positions to validate on, instead of a random share
         bs:int=64, # Rows in a training batch
         val_bs:int|None=None, # Rows in a validation batch; by default twice `bs`, at least 4,096
         shuffle_train:bool=True, # Draw the training rows in a new order each epoch?
         device:str='cpu', # Where the tensors live
+        time_name:str|None=None, # Column with the times, for models that use them; none by default
+        implicit:bool=False, # Are there counts, likes or no numbers at all, instead of stars?
     ) -> DataLoaders:
-        "Split `ratings` and turn ids into indices. Raises `ValueError` on what it cannot use."
+        """Split `ratings` and turn ids into indices. Raises `ValueError` on what it cannot use. Warns of
+        columns that it had to guess. With `implicit`, `y` is a strength: how often a pair is there."""
         check_columns(ratings)
-        names = [user_name, item_name, rating_name]
-        for i, name in enumerate(names):
-            if name is None: names[i] = next(iter(ratings.columns[i:]), f'(column {i + 1})')
-        check_columns(ratings, *names)
-        y = torch.from_numpy(rating_values(ratings, names[2]))[:, None]
+        *names, said = choose_columns(ratings, user_name, item_name, rating_name, implicit)
+        if said: warnings.warn(said, stacklevel=2)
+        check_columns(ratings, *(o for o in (*names, time_name) if o is not None))
+        n_rows = len(ratings)
+        if implicit: ratings, y = strengths(ratings, names[2])
+        else:
+            y = torch.from_numpy(rating_values(ratings, names[2]))[:, None]
+            check_scale(y, names[2])
         classes = {name: CategoryMap(ratings[name]) for name in names[:2]}
         x = torch.empty(len(ratings), 2, dtype=torch.int32)
         for i, (name, c) in enumerate(classes.items()):
+            c.check_types(name)
             x[:, i] = c.encode(ratings[name])
             missing = x[:, i] == 0
             if missing.any():
                 raise ValueError(f'column {name!r}: {missing.sum()} of {len(x)} rows have no value, '
                                  "or '#na#' which stands for none, the first at row "
                                  f'{missing.int().argmax()}. '
-                                 f'Drop them first: ratings.dropna(subset=[{name!r}]).')
+                                 f'Drop them first: ratings.dropna(subset=[{name!r}]). If a name such as '
+                                 "'None' or 'NA' was read as none, read it with keep_default_na=False.")
+        if implicit: x, y, first = one_row_a_pair(x, y)
+        if len(x) < n_rows:
+            fewer = f'{n_rows:,} rows make {len(x):,} pairs, without what was not had and each pair once'
+            if valid_idx is not None: raise ValueError(f'{fewer}, so that valid_idx, which counts rows, '
+                                                       'fits no more: make the pairs first.')
+            warnings.warn(fewer, stacklevel=2)
         rows = split_rows(len(x), valid_pct, seed, valid_idx)
         val_bs = _validation_bs(bs, val_bs)
         _check_device(device)
         (tx, vx), (ty, vy) = ([o.to(device) for o in arrange(t, rows)] for t in (x, y))
-        train = RatingDataLoader(tx, ty, bs, shuffle_train, drop_last=shuffle_train)
-        return cls(train, RatingDataLoader(vx, vy, val_bs), classes, names[2])
+        tt, vt = None, None
+        if time_name is not None:
+            times = torch.from_numpy(time_values(ratings, time_name))
+            if implicit: times = times[first]
+            tt, vt = (o.flatten().to(device) for o in arrange(times[:, None], rows))
+        train = RatingDataLoader(tx, ty, bs, shuffle_train, drop_last=shuffle_train, times=tt)
+        valid = RatingDataLoader(vx, vy, val_bs, times=vt)
+        return cls(train, valid, classes, names[2] or 'count', time_name, implicit)
     @classmethod
     @delegates(from_df)
     def from_csv(cls, csv:str|Path, sep:str=',', **kwargs) -> DataLoaders:
-        "`from_df` on the table in `csv`: path or URL of a file with header, `sep` between values"
-        return cls.from_df(table_from_csv(csv, sep), **kwargs)
+        """`from_df` on the table in `csv`: path or URL of a file, `sep` between values. Whatever else
+        `pandas.read_csv` takes (encoding, header, dtype, na_values, ...) goes there."""
+        own, read = inspect.signature(cls.from_df).parameters, inspect.signature(pd.read_csv).parameters
+        for o in kwargs:
+            if o not in own and o not in read: raise TypeError(f'from_csv() got an unexpected keyword '
+                f'argument {o!r}: neither from_df nor pandas.read_csv has one of that name')
+        options = {k: kwargs.pop(k) for k in [*kwargs] if k not in own}
+        return cls.from_df(table_from_csv(csv, sep, **options), **kwargs)
     @classmethod
     def from_parquet(cls, folder:str|Path, # Folder with .parquet files, one row a rating
         valid_pct:float=0.2, # Share of the rows, drawn at random, to validate on
-        user_name:str|None=None, # Column with the users; the first by default
-        item_name:str|None=None, # Column with the items; the second by default
-        rating_name:str|None=None, # Column with the ratings; the third by default
+        user_name:str|None=None, # Column with the users; by its name, or the first, by default
+        item_name:str|None=None, # Column with the items; by its name, or the second, by default
+        rating_name:str|None=None, # Column with the ratings; by its name, or the third, by default
         seed:int|None=None, # Seed of the split; by default it follows `set_seed`
         max_valid:int=1_000_000, # Rows to validate on, about, at most: they stay in memory
         bs:int=64, # Rows in a training batch
@@ -341,6 +533,7 @@ class CollabDataLoaders(DataLoaders):
         vx, vy = (torch.cat([t for part in all_ranks(o) for t in part]).to(device) for o in (xs, ys))
         if not len(vx): raise ValueError(f'valid_pct={valid_pct} of {table.n_rows} rows leaves '
                                          'nothing to validate on.')
+        check_scale(vy, table.names[2])
         train = BlockDataLoader(read, sizes, bs, shuffle_train, shuffle_train, block, device)
         res = cls(train, RatingDataLoader(vx, vy, val_bs), classes, table.names[2])
         res.history, res.rating_range, res.users_by_rank = history, history.range, users
@@ -370,7 +563,7 @@ class ParquetTable:
     job of several processes `groups` has those of this rank's files."""
     def __init__(self,
         folder:str|Path, # Folder with .parquet files
-        names:list, # Columns of users, items and ratings; None for the first, second, third
+        names:list, # Columns of users, items and ratings; None where it has to find them
         most:int, # Rows that a row group may have
     ):
         try: import pyarrow.parquet as parquet
@@ -382,8 +575,10 @@ class ParquetTable:
         for k, file in enumerate(self.files):
             with parquet.ParquetFile(file) as f:
                 schema, meta = f.schema_arrow, f.metadata
-                if types is None: names = [next(iter(schema.names[i:]), f'(column {i + 1})')
-                                           if o is None else o for i, o in enumerate(names)]
+                if not k:
+                    some = next(f.iter_batches(10_000), schema.empty_table()).to_pandas()
+                    *names, said = choose_columns(some, *names)
+                    if said: warnings.warn(said, stacklevel=3)
                 check_columns(schema.empty_table().to_pandas().reindex([0]), *names)
                 own = [getattr(t := schema.field(o).type, 'value_type', t) for o in names[:2]]
                 if (types := types or own) != own: raise ValueError(
@@ -462,7 +657,7 @@ class BlockDataLoader(RatingDataLoader):
     ):
         check_counts(bs=bs, block=block)
         self.read, self.sizes, self.bs, self.shuffle, self.block = read, sizes, bs, shuffle, block
-        self.drop_last, self.place = drop_last and self.n >= bs, torch.device(device)
+        self.drop_last, self.place, self.times = drop_last and self.n >= bs, torch.device(device), None
     @property
     def n(self) -> int: return sum(self.sizes)
     @property

@@ -39,7 +39,7 @@ def users_of_ranks(
 class EvenBatches(RatingDataLoader):
     "The batches of `dl`, then empty ones: `n_batches` in all"
     def __init__(self, dl:RatingDataLoader, n_batches:int):
-        self.dl, self.n_batches, self.bs = dl, n_batches, dl.bs
+        self.dl, self.n_batches, self.bs, self.times = dl, n_batches, dl.bs, None
     @property
     def n(self) -> int: return self.dl.n
     @property
@@ -70,7 +70,7 @@ def _part(dls, own, size):
     users = dls.classes[dls.user_name]
     classes = {**dls.classes, dls.user_name: CategoryMap(pd.Series(users[own[1:].cpu()], dtype=object))}
     train = EvenBatches(train, max(all_ranks(len(train))))
-    return DataLoaders(train, cut(dls.valid, dls.valid.bs), classes, dls.rating_name)
+    return DataLoaders(train, cut(dls.valid, dls.valid.bs), classes, dls.rating_name, implicit=dls.implicit)
 
 # %% ../nbs/library/distributed.ipynb #a527e778
 def _user_tables(model):

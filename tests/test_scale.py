@@ -1,6 +1,5 @@
 """Ratings from Parquet in blocks, and one model trained by two processes: what they promise, on two cores."""
 import json, os, re, signal, subprocess, sys, time
-from pathlib import Path
 
 import pytest
 
