@@ -5,7 +5,8 @@
 # make lab      JupyterLab, open on the lessons
 # make site     the site from the stored notebooks, without running them
 # make bench    times and accuracy beside other libraries
-# make lessons  for authors: export the package, run all notebooks, store their outputs, renew README.md
+# make lessons [NAMES=...]    for authors: export the package, run all notebooks or those named, store their outputs, renew README.md
+# make release-check   build the package, and check all of a release but publishing it
 # make retarget [USER=... REPO=... BRANCH=...]     point badges, links, README.md and site at the repository in settings.ini
 
 SHELL := /bin/bash
@@ -17,7 +18,7 @@ QUIET := -q --progress-bar off
 TORCH := $(QUIET) --no-deps --retries 0 -c constraints.txt --extra-index-url $(TORCH_INDEX) torch
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: course test test-slow lint notebooks lessons-on-wheel lessons-on-colab coverage mutants lab demo site bench lessons retarget data wheel clean
+.PHONY: course test test-slow lint notebooks lessons-on-wheel lessons-on-colab coverage mutants lab demo site bench lessons release-check retarget help data wheel clean
 
 .venv/installed: settings.ini setup.py constraints.txt
 	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 10), 'collab_course needs Python 3.10 or later'"
@@ -109,14 +110,21 @@ bench: data
 
 lessons: data
 	$(BIN)/nbdev_export
-	$(BIN)/python .ci/lessons.py --write
+	$(BIN)/python .ci/lessons.py --write $(NAMES)
 	$(BIN)/nbdev_clean
 	$(BIN)/python .ci/readme.py
+
+# Before a release, and in the workflow that publishes one.
+release-check: wheel
+	$(BIN)/python .ci/release.py $(if $(TAG),--tag $(TAG))
 
 # USER is also a variable of the shell, so only what the command line says counts.
 given = $(if $(filter command,$(origin $(1))),--$(2) $($(1)))
 retarget: .venv/installed
 	$(BIN)/python .ci/retarget.py $(call given,USER,user) $(call given,REPO,repo) $(call given,BRANCH,branch)
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
 
 clean:
 	rm -rf .venv .bench build dist *.egg-info

@@ -2,7 +2,6 @@
 
 Titles, the learned numbers of each film, and mean and covariance of the users' numbers; no ratings."""
 import base64, json
-from pathlib import Path
 
 import torch
 

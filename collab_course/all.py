@@ -37,4 +37,5 @@ from .implicit import *
 from .qualities import *
 from .persistence import *
 from .distributed import *
+from .serving import *
 from .exercises import *
