@@ -51,7 +51,7 @@ class EvenBatches(RatingDataLoader):
         for _ in range(len(self) - len(self.dl)): yield x.to(self.device), y.to(self.device)
 
 # %% ../nbs/library/distributed.ipynb #079505e3
-def _part(dls, own, size):
+def _own_dls(dls, own, size):
     "What one of `size` ranks has of `dls`: the rows of the users `own`, a share of each batch"
     number = own.new_zeros(len(dls.classes[dls.user_name]))
     number[own] = torch.arange(len(own), device=own.device)
@@ -121,7 +121,7 @@ class DistributedLearner(CollabLearner):
         for name in self.tables:
             p = model.get_parameter(name)
             p.data = p.data[own]
-        super().__init__(_part(learn.dls, own, size), model, learn.loss_func, learn.opt_func,
+        super().__init__(_own_dls(learn.dls, own, size), model, learn.loss_func, learn.opt_func,
                          learn.lr, learn.cbs[2:], learn.metrics, learn.wd, learn.moms)
         if self.rank: self.bar = self.log = False
         self._own = {id(model.get_parameter(name)) for name in self.tables}
