@@ -73,6 +73,7 @@ map
 ```{{toctree}}
 :hidden:
 :caption: To look up
+results
 bad_input
 api
 ```"""
