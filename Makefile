@@ -16,7 +16,7 @@ QUIET := -q --progress-bar off
 TORCH := $(QUIET) --no-deps --retries 0 -c constraints.txt --extra-index-url $(TORCH_INDEX) torch
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: course test test-slow lint notebooks lessons-on-wheel lessons-on-colab coverage mutants lab site bench lessons retarget data wheel clean
+.PHONY: course test test-slow lint notebooks lessons-on-wheel lessons-on-colab coverage mutants lab edit axe site bench lessons retarget data wheel clean
 
 .venv/installed: settings.ini setup.py constraints.txt
 	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 10), 'collab_course needs Python 3.10 or later'"
@@ -35,11 +35,18 @@ course: data
 	$(BIN)/sphinx-build -q -W --keep-going -b html build/lessons build/site
 	@echo "Read the course at file://$(CURDIR)/build/site/index.html"
 
+# axe-core tests whether the site can be read by everybody; where there is no npm, its test is skipped.
+build/axe/package/axe.min.js:
+	mkdir -p build/axe
+	cd build/axe && (npm pack --silent axe-core@4.10.3 && tar xzf axe-core-*.tgz) || echo "npm does not bring axe-core: accessibility stays untested"
+
+axe: build/axe/package/axe.min.js
+
 site: .venv/installed
 	$(BIN)/sphinx-build -q -W --keep-going -b html nbs build/site
 	@echo "Read the course at file://$(CURDIR)/build/site/index.html"
 
-test: lint notebooks lessons-on-wheel lessons-on-colab site
+test: lint notebooks lessons-on-wheel lessons-on-colab site axe
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadgroup tests
 
 test-slow: coverage

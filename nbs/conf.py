@@ -10,7 +10,8 @@ import nbformat, pydata_sphinx_theme
 from docutils import nodes
 from fastcore.docments import docments
 from latex2mathml.converter import convert
-from PIL import Image
+from matplotlib import get_data_path
+from PIL import Image, ImageDraw, ImageFont
 
 here = Path(__file__).resolve().parent
 sys.path.insert(0, str(here)) # so that myst_nb can import read_lesson by name
@@ -48,6 +49,8 @@ default_role = 'py:obj'
 autodoc_member_order = 'bysource'
 autodoc_typehints = 'none'
 autodoc_inherit_docstrings = False
+add_module_names = False
+toc_object_entries_show_parents = 'hide'
 
 # The pages
 
@@ -102,17 +105,18 @@ def read_lesson(text):
 # The reference
 
 def modules():
-    "The modules of the reference, in its order"
-    return re.findall(r'^\| \[(\w+)\]\(api/', (here/'api.md').read_text(encoding='utf-8'), re.M)
+    "The modules that `api.md` lists, each with the names that it gives there"
+    rows = re.findall(r'^\| \[(\w+)\]\(api/(.*)', (here/'api.md').read_text(encoding='utf-8'), re.M)
+    return {module: re.findall(r'`(\w+)`', rest) for module, rest in rows}
 
-def reference(name):
-    "The page of a module: what it is for, the pages that explain it, then its public names, checks last"
+def reference(name, main):
+    "The page of a module: what it is for, the pages that explain it, then its public names, `main` first and checks last"
     module = import_module(f'{lib}.{name}')
     source = Path(module.__file__).read_text(encoding='utf-8')
     explained = dict.fromkeys(re.findall(rf'^# %% \.\./{cfg["nbs_path"]}/(.*)\.ipynb', source, re.M))
     lines = [f'# {name}', '', f'```{{eval-rst}}', f'.. automodule:: {lib}.{name}', '```', '',
              f"Explained in {', '.join(f'[](/{o}.ipynb)' for o in explained)}.", '', '```{eval-rst}']
-    for o in sorted(module.__all__, key=lambda o: 'check' in o):
+    for o in sorted(module.__all__, key=lambda o: (o not in main, 'check' in o)):
         kind = 'autoclass' if isinstance(getattr(module, o), type) else 'autofunction'
         lines += [f'.. {kind}:: {lib}.{name}.{o}', *(['   :members:'] if kind == 'autoclass' else []), '']
     return '\n'.join([*lines, '```', ''])
@@ -121,8 +125,8 @@ def write_reference(app):
     "Write a page for each module that `api.md` names; git ignores them"
     folder = Path(app.srcdir)/'api'
     folder.mkdir(exist_ok=True)
-    for name in modules():
-        text, file = reference(name), folder/f'{name}.md'
+    for name, main in modules().items():
+        text, file = reference(name, main), folder/f'{name}.md'
         if not file.exists() or file.read_text(encoding='utf-8') != text: file.write_text(text, encoding='utf-8')
 
 def add_toctrees(app, docname, source):
@@ -136,6 +140,10 @@ def add_arguments(app, what, name, obj, options, lines):
     try: args = docments(obj, returns=True)
     except (TypeError, ValueError, OSError): return
     lines += ['', *(f":{'return' if k == 'return' else 'param ' + k}: {v}" for k, v in args.items() if v)]
+
+def skip_fields(app, what, name, obj, skip, options):
+    "Leave out what a named tuple says of its fields"
+    return skip or type(obj).__name__ == '_tuplegetter'
 
 # What a page says of itself
 
@@ -155,13 +163,22 @@ def add_description(app, pagename, templatename, context, doctree):
         context['pageurl'] = None
     context['metatags'] = '\n'.join([*meta, context.get('metatags', '')])
 
+def social_picture():
+    "The first page's picture under its title, in the size that is shown beside a link"
+    card, font = Image.new('RGB', (1200, 630), 'white'), get_data_path() + '/fonts/ttf/DejaVuSans.ttf'
+    ImageDraw.Draw(card).text((600, 60), 'Collaborative filtering, a course in notebooks', 'black', ImageFont.truetype(font, 44), 'mm')
+    picture = Image.open(here/'images'/'index_1_0.png').convert('RGB')
+    picture.thumbnail((1120, 500), Image.Resampling.LANCZOS)
+    card.paste(picture, ((1200 - picture.width) // 2, 110))
+    return card
+
 # What the browser need not load
 
 #: names of the theme's icons that the pages use
 ICONS = ['angle-left', 'angle-right', 'arrow-up', 'bars', 'chevron-down', 'circle-half-stroke', 'github', 'list', 'magnifying-glass', 'moon', 'rocket', 'sun', 'xmark']
 
 def finish(app, error):
-    "Draw the icons without the theme's script of 1.5 MB, keep 256 colours of each picture, and list the pages in a site map"
+    "Draw the icons without the theme's script of 1.5 MB, keep 256 colours of each picture, and map the site"
     if error or app.builder.name != 'html': return
     static = Path(app.outdir)/'_static'
     text = (Path(pydata_sphinx_theme.__file__).parent/'theme/pydata_sphinx_theme/static/scripts/fontawesome.js').read_text(encoding='utf-8')
@@ -177,6 +194,7 @@ def finish(app, error):
     sheet.write_text(re.sub(r'(\.fa-[\w-]+,?)+\{--fa:[^}]*\}', '', sheet.read_text(encoding='utf-8')), encoding='utf-8')
     for o in static.rglob('*.map'): o.unlink()
     for o in (Path(app.outdir)/'_images').glob('*.png'): Image.open(o).convert('RGB').quantize(256).save(o, optimize=True)
+    social_picture().quantize(256).save(static/'social.png', optimize=True)
     listed = [o for o in sorted(app.env.found_docs) if o != '404']
     urls = '\n'.join(f'<url><loc>{html_baseurl}{o}.html</loc></url>' for o in listed)
     sitemap = f'<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{urls}\n</urlset>\n'
@@ -186,7 +204,7 @@ def mathml(display):
     "Renderer that writes a formula as MathML, which browsers draw without any script"
     def visit(self, node):
         formula = convert(node.astext(), display=display)
-        self.body.append(f'<div class="math">{formula}</div>' if display == 'block' else formula)
+        self.body.append(f'<div class="math" tabindex="0">{formula}</div>' if display == 'block' else formula)
         raise nodes.SkipNode
     return visit
 
@@ -194,6 +212,7 @@ def setup(app):
     app.connect('builder-inited', write_reference)
     app.connect('source-read', add_toctrees)
     app.connect('autodoc-process-docstring', add_arguments)
+    app.connect('autodoc-skip-member', skip_fields)
     app.connect('html-page-context', add_description)
     app.connect('build-finished', finish)
     app.add_html_math_renderer('mathml', (mathml('inline'), None), (mathml('block'), None))
