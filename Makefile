@@ -1,7 +1,8 @@
 # make course   get the data, run every notebook, build the readable site
 # make test     check everything that must hold before a change lands
 # make test-slow     what takes longer: every lesson as on Colab, coverage, each Python with the lowest and the newest dependencies
-# make lab      JupyterLab, open on the lessons
+# make lab      JupyterLab, open on your own copy of the lessons, my_lessons/
+# make edit     for authors: JupyterLab, open on nbs/ itself
 # make site     the site from the stored notebooks, without running them
 # make bench    times and accuracy beside other libraries
 # make lessons  for authors: export the package, run all notebooks, store their outputs, renew README.md
@@ -102,6 +103,9 @@ mutants: data
 	$(BIN)/python .ci/mutants.py
 
 lab: .venv/installed
+	$(BIN)/collab_course lab
+
+edit: .venv/installed
 	$(BIN)/jupyter lab nbs
 
 bench: data

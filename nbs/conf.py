@@ -114,7 +114,7 @@ def reference(name, main):
     module = import_module(f'{lib}.{name}')
     source = Path(module.__file__).read_text(encoding='utf-8')
     explained = dict.fromkeys(re.findall(rf'^# %% \.\./{cfg["nbs_path"]}/(.*)\.ipynb', source, re.M))
-    lines = [f'# {name}', '', f'```{{eval-rst}}', f'.. automodule:: {lib}.{name}', '```', '',
+    lines = [f'# {name}', '', '```{eval-rst}', f'.. automodule:: {lib}.{name}', '```', '',
              f"Explained in {', '.join(f'[](/{o}.ipynb)' for o in explained)}.", '', '```{eval-rst}']
     for o in sorted(module.__all__, key=lambda o: (o not in main, 'check' in o)):
         kind = 'autoclass' if isinstance(getattr(module, o), type) else 'autofunction'
