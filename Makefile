@@ -1,11 +1,13 @@
 # make course   get the data, run every notebook, build the readable site
 # make test     check everything that must hold before a change lands
 # make test-slow     what takes longer: every lesson as on Colab, coverage, each Python with the lowest and the newest dependencies
+# make demo     the model behind 'Rate a few films' on the site
 # make lab      JupyterLab, open on your own copy of the lessons, my_lessons/
 # make edit     for authors: JupyterLab, open on nbs/ itself
 # make site     the site from the stored notebooks, without running them
 # make bench    times and accuracy beside other libraries
-# make lessons  for authors: export the package, run all notebooks, store their outputs, renew README.md
+# make lessons [NAMES=...]    for authors: export the package, run all notebooks or those named, store their outputs, renew README.md
+# make release-check   build the package, and check all of a release but publishing it
 # make retarget [USER=... REPO=... BRANCH=...]     point badges, links, README.md and site at the repository in settings.ini
 
 SHELL := /bin/bash
@@ -17,7 +19,7 @@ QUIET := -q --progress-bar off
 TORCH := $(QUIET) --no-deps --retries 0 -c constraints.txt --extra-index-url $(TORCH_INDEX) torch
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: course test test-slow lint notebooks lessons-on-wheel lessons-on-colab coverage mutants lab edit axe site bench lessons retarget data wheel clean
+.PHONY: course test test-slow lint notebooks lessons-on-wheel lessons-on-colab coverage mutants lab edit axe demo site bench lessons release-check retarget help data wheel clean
 
 .venv/installed: settings.ini setup.py constraints.txt
 	$(PYTHON) -c "import sys; assert sys.version_info >= (3, 10), 'collab_course needs Python 3.10 or later'"
@@ -30,11 +32,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 data: .venv/installed
 	$(BIN)/python -c "from collab_course.data import untar_data; print('MovieLens 100K is in', untar_data())"
 
-course: data
+course: data demo
 	rm -rf build/lessons && mkdir -p build && cp -r nbs build/lessons
 	$(BIN)/python .ci/lessons.py --to build/lessons
 	$(BIN)/sphinx-build -q -W --keep-going -b html build/lessons build/site
 	@echo "Read the course at file://$(CURDIR)/build/site/index.html"
+
+demo: data
+	$(BIN)/python .ci/demo.py
 
 # axe-core tests whether the site can be read by everybody; where there is no npm, its test is skipped.
 build/axe/package/axe.min.js:
@@ -47,7 +52,7 @@ site: .venv/installed
 	$(BIN)/sphinx-build -q -W --keep-going -b html nbs build/site
 	@echo "Read the course at file://$(CURDIR)/build/site/index.html"
 
-test: lint notebooks lessons-on-wheel lessons-on-colab site axe
+test: lint notebooks lessons-on-wheel lessons-on-colab demo site axe
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadgroup tests
 
 test-slow: coverage
@@ -116,14 +121,21 @@ bench: data
 
 lessons: data
 	$(BIN)/nbdev_export
-	$(BIN)/python .ci/lessons.py --write
+	$(BIN)/python .ci/lessons.py --write $(NAMES)
 	$(BIN)/nbdev_clean
 	$(BIN)/python .ci/readme.py
+
+# Before a release, and in the workflow that publishes one.
+release-check: wheel
+	$(BIN)/python .ci/release.py $(if $(TAG),--tag $(TAG))
 
 # USER is also a variable of the shell, so only what the command line says counts.
 given = $(if $(filter command,$(origin $(1))),--$(2) $($(1)))
 retarget: .venv/installed
 	$(BIN)/python .ci/retarget.py $(call given,USER,user) $(call given,REPO,repo) $(call given,BRANCH,branch)
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
 
 clean:
 	rm -rf .venv .bench build dist *.egg-info

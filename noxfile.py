@@ -18,7 +18,7 @@ INI.read(ROOT/'settings.ini', encoding='utf-8')
 PYTHONS = ['3.10', '3.11', '3.12', '3.13']
 TOOLS = 'pytest', 'pytest-xdist', 'hypothesis', 'openpyxl', 'scikit-learn', 'nbformat'
 #: what needs the site, the wheel, a browser or the tools for notebooks has nothing to do with these versions
-ELSEWHERE = [f'--ignore=tests/{o}' for o in ('test_site.py', 'test_wheel.py', 'test_jupyterlab.py', 'test_figures.py', 'test_house.py')]
+ELSEWHERE = [f'--ignore=tests/{o}' for o in ('test_site.py', 'test_demo.py', 'test_wheel.py', 'test_jupyterlab.py', 'test_figures.py', 'test_house.py')]
 
 nox.options.envdir = 'build/nox'
 nox.options.sessions = ['tests']

@@ -5,11 +5,16 @@ from pathlib import Path
 import nbformat
 from nbconvert import MarkdownExporter
 
-from pages import NBS, ROOT
+from pages import NBS, ROOT, settings
 
 def shown(cell):
     "Does a reader see this cell?"
     return not re.search(r'^#\|\s*(hide|default_exp|eval: false)', cell.source, re.M)
+
+def badges():
+    "Markdown of what GitHub says of the last run of each workflow"
+    url = settings()['git_url']
+    return ' '.join(f'[![{o}]({url}/actions/workflows/{o}.yml/badge.svg)]({url}/actions/workflows/{o}.yml)' for o in ('test', 'docs'))
 
 def readme():
     "README.md as text, and its pictures as a dict of file name to bytes"
@@ -29,6 +34,8 @@ def readme():
     alts = iter(alts)
     text = re.sub(r'!\[png\]', lambda m: f'![{next(alts)}]', text)
     text = re.sub(r'^[ \t]+$', '', text, flags=re.M)
+    title, rest = text.strip().split('\n', 1)
+    text = f'{title}\n\n{badges()}\n{rest}'
     return re.sub(r'\n{3,}', '\n\n', text).strip() + '\n', {Path(k).name: v for k, v in resources['outputs'].items()}
 
 def write_readme():

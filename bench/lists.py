@@ -1,13 +1,20 @@
-"""Lists from likes on the public table's split, beside other libraries: `python bench/lists.py > bench/lists.txt`.
+"""Lists from likes, on three splits and beside other libraries: `python bench/lists.py > bench/lists.txt`.
 
-The split is that of the library recommenders ("Algorithm comparison" in its README): MovieLens 100K, 75 % of each movie's rows
-train, seed 42. Every held-out row is a hit, training rows are not listed, all movies are ranked, k = 10. Settings are chosen on
-two splits of the same kind *inside* the training rows, seeds 1 and 2; each reading of the test rows is announced, contender and
-settings first. Seconds are of training, from the loaded rows to a model that can score: medians of `--rounds`, and of fewer where
-they take long. CPU seconds, of all threads together, say what a machine that is busy with other work takes from the others.
+public   That of the library recommenders ("Algorithm comparison" in its README): MovieLens 100K, 75 % of each movie's rows train,
+         seed 42. Every held-out row is a hit.
+course   That of lesson 18: a quarter of each user's rows is held out, and those with 4 stars or more are hits.
+latest   The latest fifth of all rows, of users with earlier rows. Every held-out row is a hit.
 
-    python bench/lists.py [--rounds 5] [--threads 2] [--without-peers] [--only NAME ...]
+Training rows are not listed, all movies are ranked, k = 10. Settings are chosen on two splits of the same kind *inside* the
+training rows, and written to collab_course/lists_search.csv, where the lesson finds them; each reading of test rows is announced,
+contender and settings first. `from` and `to` are the 95 % interval of the mean over users, by bootstrap. Seconds are of training,
+from the loaded rows to a model that can score: medians of `--rounds`. CPU seconds, of all threads together, say what a machine that
+is busy with other work takes from the others.
+
+    python bench/lists.py [--rounds 5] [--threads 2] [--without-peers]
+    python bench/lists.py --chosen      the same with the settings in lists_search.csv
     python bench/lists.py --large       one epoch of IALS on made-up likes of MovieLens 20M's size: seconds and memory
+    python bench/lists.py --serving     the best of 1,000,000 items: milliseconds a user
 """
 import argparse, itertools, json, os, platform, subprocess, sys, time
 from pathlib import Path
@@ -15,9 +22,9 @@ from statistics import median
 
 HERE = Path(__file__).resolve().parent
 ROOT, WORK = HERE.parent, HERE.parent/'.bench'
+SEARCH = ROOT/'collab_course'/'lists_search.csv'
 PEERS = {'implicit': ['implicit==0.7.2'], 'cornac': ['cornac==3.0.1']}
 THREADS = 2
-ENOUGH = 20 # seconds of training, after which no further round is begun
 
 # In the environment of a peer: no import of ours from here on to `peer`
 
@@ -61,7 +68,6 @@ def peer(job):
         start = time.perf_counter(), time.process_time()
         model = train()
         seconds.append((time.perf_counter() - start[0], time.process_time() - start[1]))
-        if sum(o for o, _ in seconds) > ENOUGH: break
     np.save(job['scores'], scores(model))
     print(json.dumps(seconds))
 
@@ -100,19 +106,18 @@ def timed(make, rounds):
         start = time.perf_counter(), time.process_time()
         model = make()
         seconds.append((time.perf_counter() - start[0], time.process_time() - start[1]))
-        if sum(o for o, _ in seconds) > ENOUGH: break
     return model, seconds
 
-def bpr(dls, n_factors, n_epochs, wd):
-    learn = collab_learner(ranking_dls(dls, bs=256), n_factors, loss_func=bpr_loss)
-    with learn.no_logging(), learn.no_bar(): learn.fit_one_cycle(n_epochs, 5e-3, wd=wd)
+def bpr(dls, n_factors, n_epochs, wd, at_least=None):
+    learn = collab_learner(ranking_dls(dls, at_least, bs=1024), n_factors, loss_func=bpr_loss)
+    with learn.no_logging(), learn.no_bar(): learn.fit_one_cycle(n_epochs, 1e-2, wd=wd)
     return learn
 
 def sittings(dls, gap):
     "What each user liked in one sitting: until a pause of more than `gap` seconds between two training ratings"
     rows = dls.rows.sort_values(['user', 'timestamp'], kind='stable')
     new = (rows.user.diff() != 0) | (rows.timestamp.diff() > gap)
-    return Likes(torch.from_numpy(new.cumsum().to_numpy() - 1), dls.classes['movie'].encode(rows.movie), int(new.sum()), len(dls.classes['movie']))
+    return Likes.from_pairs(torch.from_numpy(new.cumsum().to_numpy() - 1), dls.classes['movie'].encode(rows.movie), int(new.sum()), len(dls.classes['movie']))
 
 def not_yet(dls):
     "True where a movie's first training rating by anybody is later than the user's last: it may not have been there to rate"
@@ -134,71 +139,98 @@ def grid(**lists): return [dict(zip(lists, o)) for o in itertools.product(*lists
 
 #: contender -> how it is made from `dls`, and the settings to choose from
 OURS = {
-    'collab_learner': (stars, [dict(n_factors=30, y_range=(0, 5.5), n_epoch=5, lr_max=5e-3, wd=0.08)]), # as in lesson 18
+    'collab_learner': (stars, grid(n_factors=[30, 50], y_range=[(0, 5.5)], n_epoch=[5], lr_max=[5e-3], wd=[0.06, 0.08, 0.1, 0.12])),
     'popularity': (Popularity, [{}]),
     'LikesKNN': (LikesKNN, grid(k=[40, 80, 160, 320, 640])),
-    'BPR': (bpr, [dict(n_factors=100, n_epochs=80, wd=0.2)]), # as in lesson 18
-    'EASE': (EASE, grid(reg=[300, 400, 500, 600, 800])),
-    'IALS': (IALS, grid(n_factors=[64], reg=[0.01, 0.014, 0.02], alpha0=[0.3, 0.5, 0.7], n_epochs=[8])),
+    'BPR': (bpr, grid(n_factors=[64], n_epochs=[80], wd=[0.3, 0.5, 0.8])),
+    'EASE': (EASE, grid(reg=[100, 200, 300, 400, 500, 600, 800, 1200])),
+    'IALS': (IALS, grid(n_factors=[64], reg=[0.005, 0.01, 0.014, 0.02, 0.03], alpha0=[0.2, 0.3, 0.5, 0.7, 1.0], n_epochs=[8])),
     'EASE and IALS with dates': (with_dates, grid(gaps=[[60, 600]], ease_reg=[600, 700], n_ials=[3], reg=[0.014], alpha0=[0.5], n_epochs=[8])),
 }
 THEIRS = {
-    'implicit ALS': ('implicit', 'ALS', grid(factors=[64], regularization=[30, 60, 120], alpha=[4, 8, 16], iterations=[15])),
-    'implicit BPR': ('implicit', 'BPR', grid(factors=[100], learning_rate=[0.01], regularization=[0.01, 0.05, 0.1], iterations=[30, 100])),
+    'implicit ALS': ('implicit', 'ALS', grid(factors=[64], regularization=[30, 60, 120, 240], alpha=[4, 8, 16, 32], iterations=[15])),
+    'implicit BPR': ('implicit', 'BPR', grid(factors=[64], learning_rate=[0.01, 0.03, 0.1], regularization=[0.001, 0.01, 0.03], iterations=[50, 100, 300])),
     'Cornac BPR': ('cornac', 'BPR', [dict(k=200, max_iter=200, learning_rate=0.01, lambda_reg=0.001)]), # as in the public table
     'Cornac EASE': ('cornac', 'EASE', grid(lamb=[300, 500, 800], posB=[False])),
 }
+#: on the public split alone: what is there for the sake of its RMSE, and what asks for dates
+PUBLIC_ONLY = 'collab_learner', 'EASE and IALS with dates'
+
+# A split gives a table and the rows of it to test on; `inner` 0 for the test rows, 1 and 2 for the same inside the training rows
+
+def public(ratings, inner): return ratings, item_split(ratings, 0.25, seed=inner or 42, item_name='movie')
+def course(ratings, inner): return ratings, user_split(ratings, 0.25, seed=inner)
+def latest(ratings, inner):
+    "For `inner` 2 the latest fifth is left out before"
+    if inner == 2: ratings = ratings.drop(index=ratings.index[time_split(ratings)])
+    late = ratings.index.isin(ratings.index[time_split(ratings)])
+    kept = ~late | ratings.user.isin(ratings.user[~late]) # newcomers are another question
+    return ratings[kept].reset_index(drop=True), np.flatnonzero(late[kept])
+
+#: split -> how it is made, the lowest rating that is a hit
+SPLITS = {'public': (public, 0), 'course': (course, 4), 'latest': (latest, 0)}
 
 def load(ratings, rows):
     dls = CollabDataLoaders.from_df(ratings, item_name='movie', valid_idx=rows)
     dls.rows = ratings.drop(index=ratings.index[rows]) # the training rows, with their dates
     return dls
-def measure(model, dls): return ranking_metrics(model, dls, k=10, at_least=0)
+
 def shown(kw): return ', '.join(f'{k}={v}' for k, v in kw.items()) or 'no settings'
 
-def choose(name, make, settings, inner):
-    "The settings with the highest mean NDCG on the `inner` splits"
-    if len(settings) == 1: return settings[0]
-    found = []
-    for kw in settings:
-        set_seed(0)
-        ndcgs = [measure(make(dls, **kw), dls)['ndcg'] for dls in inner]
-        found.append(sum(ndcgs) / len(ndcgs))
-        print(f'  {name}, {shown(kw)}: {" ".join(f"{o:.4f}" for o in ndcgs)}', flush=True)
-    return settings[found.index(max(found))]
-
-class Readings:
-    "Reads the test rows, and says so before"
-    def __init__(self, dls): self.dls, self.rows = dls, {}
-    def __call__(self, name, kw, model, seconds, stars=False):
-        print(f'reading {len(self.rows) + 1} of the test rows: {name}, {shown(kw)}', flush=True)
-        self.rows[name] = (rating_metrics(model, self.dls) if stars else {}) | measure(model, self.dls) | {'seconds': median(o for o, _ in seconds), 'CPU seconds': median(o for _, o in seconds), 'rounds': len(seconds)}
+class Contest:
+    "The contenders on one split: chooses their settings, and reads the test rows, saying so before"
+    def __init__(self, ratings, split, rounds, tried):
+        make, self.at_least = SPLITS[split]
+        table, rows = make(ratings, 0)
+        rest = table.drop(index=table.index[rows]).reset_index(drop=True)
+        self.split, self.rounds, self.tried, self.rows = split, rounds, tried, {}
+        self.dls, *self.inner = (load(*o) for o in ((table, rows), make(rest, 1), make(rest, 2)))
+        print(f'\n## {split}: {self.dls.train.n:,} training and {self.dls.valid.n:,} test rows of {self.dls.valid.x[:, 0].unique().numel()} users', flush=True)
+    def measure(self, name, model, dls):
+        if name == 'collab_learner': return rating_metrics(model, dls)['rmse']
+        return ranking_metrics(model, dls, at_least=self.at_least)['ndcg']
+    def choose(self, name, make, settings):
+        "The settings with the highest mean NDCG on the inner splits; of a model for stars, with the lowest mean RMSE"
+        if len(settings) == 1: return settings[0]
+        if self.at_least: settings = [kw | {'at_least': o} for kw in settings for o in (None, self.at_least)]
+        def mine(): return [o for o in self.tried if (o['split'], o['model']) == (self.split, name)]
+        for kw in settings if not mine() else ():
+            found = []
+            for dls in self.inner:
+                set_seed(0)
+                found.append(round(self.measure(name, make(dls, **kw), dls), 4))
+            self.tried.append({'split': self.split, 'model': name, 'settings': json.dumps(kw), 'inner 1': found[0], 'inner 2': found[1]})
+        for o in mine(): print(f'  {name}, {shown(json.loads(o["settings"]))}: {o["inner 1"]:.4f} {o["inner 2"]:.4f}', flush=True)
+        best = (min if name == 'collab_learner' else max)(mine(), key=lambda o: o['inner 1'] + o['inner 2'])
+        return json.loads(best['settings'])
+    def read(self, name, kw, model, seconds):
+        print(f'reading {len(self.rows) + 1} of these test rows: {name}, {shown(kw)}', flush=True)
+        users = user_metrics(model, self.dls, at_least=self.at_least)
+        low, high = bootstrap(users.ndcg)
+        wall, cpu = (median(o) for o in zip(*seconds))
+        stars = rating_metrics(model, self.dls) if name == 'collab_learner' else {}
+        self.rows[name] = users.mean().to_dict() | {'from': low, 'to': high, 'seconds': wall, 'CPU seconds': cpu} | stars
         print('  ' + ', '.join(f'{k} {v:.4f}' for k, v in self.rows[name].items()), flush=True)
+    def run(self, ours, theirs):
+        print('On the two inner splits, NDCG@10 (of collab_learner RMSE)', flush=True)
+        chosen = {name: self.choose(name, make, settings) for name, (make, settings) in ours.items()}
+        chosen |= {name: self.choose(name, lambda dls, **kw: run_peer(dls, library, kind, **kw)[0], settings)
+                   for name, (library, kind, settings) in theirs.items()}
+        print(flush=True)
+        for name, (make, _) in ours.items(): self.read(name, chosen[name], *timed(lambda: make(self.dls, **chosen[name]), self.rounds))
+        if {'EASE', 'IALS'} <= ours.keys():
+            both = {o: chosen[o] for o in ('EASE', 'IALS')}
+            self.read('EASE and IALS averaged', both, *timed(lambda: Ensemble([ours[o][0](self.dls, **kw) for o, kw in both.items()]), self.rounds))
+        for name, (library, kind, _) in theirs.items(): self.read(name, chosen[name], *run_peer(self.dls, library, kind, self.rounds, **chosen[name]))
+        print('\n' + pd.DataFrame(self.rows).T.to_string(float_format='{:.4f}'.format, na_rep=''), flush=True)
 
-def main(rounds, peers):
+def main(rounds, tried):
     torch.set_num_threads(THREADS)
     ratings = load_ratings()
-    test = item_split(ratings, 0.25, seed=42, item_name='movie')
-    rest = ratings.drop(index=ratings.index[test]).reset_index(drop=True)
-    dls, inner = load(ratings, test), [load(rest, item_split(rest, 0.25, seed=s, item_name='movie')) for s in (1, 2)]
-    read, chosen = Readings(dls), {}
-    print(f'{platform.system()}, {os.cpu_count()} cores, {THREADS} threads, Python {platform.python_version()}, torch {torch.__version__}; '
-          f'{dls.train.n:,} training and {dls.valid.n:,} test rows\n\nNDCG@10 on the two inner splits', flush=True)
-    for name, (make, settings) in OURS.items(): chosen[name] = choose(name, make, settings, inner)
-    for name, (library, kind, settings) in THEIRS.items() if peers else ():
-        chosen[name] = choose(name, lambda dls, **kw: run_peer(dls, library, kind, **kw)[0], settings, inner)
-    print(flush=True)
-    models = {}
-    for name, (make, _) in OURS.items():
-        models[name], seconds = timed(lambda: make(dls, **chosen[name]), rounds)
-        read(name, chosen[name], models[name], seconds, stars=name == 'collab_learner')
-    if {'EASE', 'IALS'} <= set(models):
-        both, seconds = timed(lambda: Ensemble([OURS[o][0](dls, **chosen[o]) for o in ('EASE', 'IALS')]), rounds)
-        read('EASE and IALS averaged', {o: chosen[o] for o in ('EASE', 'IALS')}, both, seconds)
-    for name, (library, kind, _) in THEIRS.items() if peers else ():
-        model, seconds = run_peer(dls, library, kind, rounds, **chosen[name])
-        read(name, chosen[name], model, seconds)
-    print('\n' + pd.DataFrame(read.rows).T.to_string(float_format='{:.4f}'.format, na_rep=''))
+    print(f'{platform.system()}, {os.cpu_count()} cores, {THREADS} threads, Python {platform.python_version()}, torch {torch.__version__}; medians of {rounds}', flush=True)
+    for split in SPLITS:
+        ours = {k: v for k, v in OURS.items() if split == 'public' or k not in PUBLIC_ONLY}
+        Contest(ratings, split, rounds, tried).run(ours, THEIRS if split == 'public' else {})
 
 def large(n_users=138_493, n_items=26_744, n=20_000_000, n_factors=64):
     "Seconds of IALS and its peak memory on made-up likes: busy users and popular items, but no tastes"
@@ -221,14 +253,29 @@ def large(n_users=138_493, n_items=26_744, n=20_000_000, n_factors=64):
           f'which sorts the likes and solves for users, items and users, {wall:.1f} s ({cpu:.1f} CPU seconds); '
           f'peak memory {memory("VmHWM"):.2f} GiB, {before:.2f} of it before')
 
+def serving(n_items=1_000_000, n_factors=64):
+    "Milliseconds a user to find the best ten of many items exactly, alone and together"
+    torch.set_num_threads(THREADS)
+    set_seed(0)
+    items, users = torch.randn(n_items, n_factors), torch.randn(64, n_factors)
+    for n in (1, 16, 64):
+        wall, cpu = (1000 * median(o) / n for o in zip(*timed(lambda: best_items(users[:n], items), 9)[1]))
+        print(f'{n_items:,} items, {n_factors} factors, {THREADS} threads, {n} users at once: {wall:.1f} ms a user ({cpu:.1f} of CPU)')
+
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--threads', type=int, default=THREADS)
     parser.add_argument('--without-peers', action='store_true')
-    parser.add_argument('--only', nargs='+', metavar='NAME', help='contenders to choose and read')
+    parser.add_argument('--chosen', action='store_true', help='with the settings that lists_search.csv has')
     parser.add_argument('--large', action='store_true')
+    parser.add_argument('--serving', action='store_true')
     args = parser.parse_args()
     THREADS = args.threads
-    if args.only: OURS, THEIRS = ({k: o[k] for k in o if k in args.only} for o in (OURS, THEIRS))
-    large() if args.large else main(args.rounds, not args.without_peers)
+    if args.without_peers: THEIRS = {}
+    if args.large: large()
+    elif args.serving: serving()
+    else:
+        tried = pd.read_csv(SEARCH).to_dict('records') if args.chosen else []
+        main(args.rounds, tried)
+        if not args.chosen: pd.DataFrame(tried).to_csv(SEARCH, index=False)

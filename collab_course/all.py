@@ -36,4 +36,5 @@ from .ranking import *
 from .implicit import *
 from .qualities import *
 from .persistence import *
+from .serving import *
 from .exercises import *

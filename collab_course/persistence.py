@@ -19,12 +19,13 @@ from .callbacks import Callback
 from .collab import CollabLearner, EmbeddingDotBias, has_factors
 from .dataloaders import CategoryMap, CollabDataLoaders, RatingDataLoader
 from .files import pack, reading, unpack, write_whole
+from .implicit import EASE, IALS, LikesKNN, LikesModel
 from .learner import Learner, random_state
 from .models import CollabNN, DotProduct, DotProductBias, DotProductParams, EmbeddingNN
 
 # %% ../nbs/library/persistence.ipynb #8efa7e90
 _MODELS = {o.__name__: o for o in (DotProduct, DotProductBias, DotProductParams, EmbeddingDotBias,
-                                   CollabNN, EmbeddingNN)}
+                                   CollabNN, EmbeddingNN, LikesKNN, EASE, IALS)}
 
 def _make_model(name, args) -> nn.Module:
     "The model of class `name` that was made with `args`, without memory for its tensors"
@@ -32,8 +33,8 @@ def _make_model(name, args) -> nn.Module:
         if args['act_cls'] not in nn.modules.activation.__all__:
             raise ValueError(f"{args['act_cls']!r} is no activation of PyTorch's")
         args = args | {'act_cls': getattr(nn, args['act_cls'])}
-    if args['y_range'] is not None: args = args | {'y_range': tuple(args['y_range'])}
-    with torch.device('meta'): return _MODELS[name](**args)
+    if args.get('y_range') is not None: args = args | {'y_range': tuple(args['y_range'])}
+    with torch.device('meta'): return getattr(_MODELS[name], 'blank', _MODELS[name])(**args)
 
 # %% ../nbs/library/persistence.ipynb #13b5ba42
 def _arguments(model):
@@ -46,10 +47,12 @@ def _arguments(model):
     name = type(model).__name__
     if _MODELS.get(name) is not type(model): return None
     with suppress(AttributeError, TypeError, ValueError):
-        args, kwargs = model.made_with
-        bound = inspect.signature(model.__init__).bind(*args, **kwargs)
-        bound.apply_defaults()
-        given = bound.arguments
+        if isinstance(model, LikesModel): given = model.args()
+        else:
+            args, kwargs = model.made_with
+            bound = inspect.signature(model.__init__).bind(*args, **kwargs)
+            bound.apply_defaults()
+            given = bound.arguments
         if 'act_cls' in given: given['act_cls'] = given['act_cls'].__name__
         if hasattr(model, 'y_range'): given['y_range'] = model.y_range
         given = json.loads(json.dumps(given, default=lambda o: o.tolist()))

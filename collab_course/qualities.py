@@ -14,6 +14,7 @@ from .dataloaders import DataLoaders
 from .implicit import Likes
 from .learner import Learner
 from .collab import score_all
+from .validation import check_counts
 
 # %% ../nbs/library/qualities.ipynb #42a0b3d1
 def coverage(
@@ -67,10 +68,13 @@ def list_qualities(
     k:int=10, # Length of the lists, 2 or more
     vectors:Tensor|None=None, # A row an item, for the diversity; who liked it by default
 ) -> dict: # Name to number
-    "Coverage, Gini, novelty, popularity lift and diversity of the lists for all users with training rows"
+    """Coverage, Gini, novelty, popularity lift and diversity of the lists for all users with training rows
+    and `k` items left to list"""
+    check_counts(2, k=k)
     likes, parts = Likes.from_dls(dls), []
     n_users, n_items = map(len, dls.classes.values())
-    users = likes.n.nonzero()[:, 0]
+    users = ((likes.n > 0) & (likes.n < n_items - k)).nonzero()[:, 0]
+    if not len(users): raise ValueError(f'k={k}: no user has so many items left that they have not rated.')
     for part in users.split(max(1, 2**24 // n_items)):
         barred = likes.table(part).bool().index_fill(1, users.new_zeros(1), True)
         parts.append(score_all(model, part, n_items).masked_fill(barred, -torch.inf).topk(k).indices)

@@ -35,9 +35,9 @@ html_theme_options = {'repository_url': cfg['git_url'], 'repository_branch': cfg
                       'use_download_button': False, 'use_fullscreen_button': False,
                       'navbar_persistent': [], # else there are two headers, and the buttons of the one in sight do nothing
                       'show_toc_level': 2}
-html_static_path = ['_static']
-html_css_files = ['site.css', 'icons.css']
-html_js_files = ['site.js']
+html_static_path = ['_static', *(str(o) for o in [root/'build/demo'] if o.exists())] # what `make demo` wrote
+html_css_files = ['site.css', 'icons.css', 'demo.css', 'pictures.css']
+html_js_files = [(o, {'defer': 'defer'}) for o in ('site.js', 'demo.js', 'pictures.js')]
 html_show_sourcelink = False
 html_copy_source = False
 html_math_renderer = 'mathml'

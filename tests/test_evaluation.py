@@ -33,6 +33,20 @@ def test_ranking_metrics_against_brute_force(small, k):
     model, dls = Fixed(31, 41), small[1]
     np.testing.assert_allclose(list(ranking_metrics(model, dls, k).values()), brute_force(model.table, dls, k), atol=1e-9, rtol=0)
 
+def test_a_mean_over_users_is_the_mean_of_their_figures(small):
+    model, dls = Fixed(31, 41), small[1]
+    own = user_metrics(model, dls)
+    assert own.index.name == 'user' and {*own.index} == {u for u, y in zip(dls.valid.x[:, 0].tolist(), dls.valid.y.flatten().tolist()) if y >= 4}
+    assert own.mean().to_dict() == ranking_metrics(model, dls)
+
+def test_bootstrap():
+    vals = np.random.default_rng(3).exponential(size=500)
+    low, high = bootstrap(vals, n=4000)
+    assert low < vals.mean() < high and high - low == pytest.approx(2 * 1.96 * vals.std() / 500**0.5, rel=0.05)
+    assert bootstrap(vals) == bootstrap(vals) != bootstrap(vals, seed=1)
+    narrow = bootstrap(vals, level=0.5)
+    assert low < narrow[0] < narrow[1] < high
+
 @pytest.mark.parametrize('k', [1, 3, 10, 25])
 def test_ndcg_against_scikit_learn(k):
     g = torch.Generator().manual_seed(k)
@@ -71,7 +85,7 @@ def test_score_all_by_product_and_by_pairs(small):
 def test_nan_is_no_ranking(small):
     class Broken(nn.Module):
         def forward(self, x): return torch.full((len(x),), float('nan'))
-    with pytest.raises(ValueError, match='NaN.*lr_max'): ranking_metrics(Broken(), small[1])
+    with pytest.raises(FloatingPointError, match='scores are no number'): ranking_metrics(Broken(), small[1])
 
 def test_splits_part_the_rows(small):
     df, _ = small

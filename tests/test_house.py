@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT/'.ci'))
@@ -232,3 +233,7 @@ def test_retargeting_leaves_nothing_behind(tmp_path):
     assert not left, str(left)
     retarget(tmp_path, user, repo, branch)
     assert git('status', '--porcelain', at=tmp_path) == ''
+
+@pytest.mark.parametrize('name', [o.relative_to(ROOT).as_posix() for o in (ROOT/'CITATION.cff', *(ROOT/'.github').rglob('*.yml'))])
+def test_yaml_parses(name):
+    assert yaml.safe_load((ROOT/name).read_text(encoding='utf-8'))

@@ -154,7 +154,7 @@ class TestEach:
         users, items = np.meshgrid(range(200), range(120), indexing='ij')
         liked = np.random.default_rng(0).random(users.shape) < np.where(users % 4 == items % 4, 0.4, 0.05)
         df = pd.DataFrame({'user': users[liked], 'item': items[liked], 'rating': 1})
-        dls = CollabDataLoaders.from_df(df, valid_idx=user_split(df, 0.25))
+        dls = CollabDataLoaders.from_df(df, valid_idx=user_split(df, 0.25), implicit=True)
         set_seed(0)
         model = {'LikesKNN': LikesKNN, 'EASE': lambda d: EASE(d, reg=50), 'IALS': lambda d: IALS(d, 16, reg=0.02)}[name](dls)
         assert ranking_metrics(model, dls, at_least=0)['ndcg'] > 2 * ranking_metrics(Popularity(dls), dls, at_least=0)['ndcg']
@@ -167,10 +167,55 @@ class TestEach:
         codes = small.classes[small.item_name].encode(listed[small.item_name]).long()
         np.testing.assert_allclose(listed.prediction, learn.model.score_all(tensor([3]))[0, codes], atol=1e-5)
 
+    def test_a_file_gives_the_same_answers(self, small, name, tmp_path):
+        set_seed(0)
+        learn, user = Learner(small, MAKE[name](small)), small.classes[small.user_name][3]
+        loaded = load_learner(learn.export(tmp_path/'it.zip'))
+        assert type(loaded.model) is type(learn.model) and loaded.model.args() == learn.model.args()
+        assert torch.equal(loaded.model.score_all(everyone(small)), learn.model.score_all(everyone(small)))
+        again = load_learner(loaded.export(tmp_path/'again.zip'))
+        assert (tmp_path/'again.zip').read_bytes() == (tmp_path/'it.zip').read_bytes()
+        for user in (user, [3, 8]): pd.testing.assert_frame_equal(recommend(again, user, min_ratings=0), recommend(learn, user, min_ratings=0))
+        pd.testing.assert_frame_equal(similar_items(again, 5, min_ratings=0), similar_items(learn, 5, min_ratings=0))
+        bare = load_learner(learn.export(tmp_path/'bare.zip', rows=False))
+        assert torch.equal(bare.model.score_all(everyone(small)), learn.model.score_all(everyone(small)))
+        learn.save(tmp_path/'weights.zip')
+        set_seed(1)
+        other = Learner(small, MAKE[name](small)).load(tmp_path/'weights.zip')
+        assert torch.equal(other.model.score_all(everyone(small)), learn.model.score_all(everyone(small)))
+
+    def test_by_name(self, name):
+        df = make_ratings(20, 15, 150, seed=1).astype({'user': str, 'item': str})
+        df = pd.concat([df, pd.DataFrame({'user': ['new'], 'item': ['unseen'], 'rating': 4.})], ignore_index=True)
+        dls = CollabDataLoaders.from_df(df, valid_idx=[5, len(df) - 1]) # somebody, and something, in the test rows alone
+        set_seed(0)
+        learn = Learner(dls, MAKE[name](dls))
+        likes = ['3', '7', '11']
+        mine = recommend(learn, likes, n=20, min_ratings=0)
+        assert len(mine) == 13 and not {*mine['item']} & {*likes} and mine.prediction.is_monotonic_decreasing
+        for item, score in zip(mine['item'], mine.prediction): # reasons add up
+            assert explain(learn, likes, item).share.sum() == pytest.approx(score, abs=1e-5)
+        assert {*explain(learn, likes, '1')['item']} == {*likes}
+        seen = recommend(learn, likes, n=20, min_ratings=0, exclude_seen=False)
+        assert len(seen) == 16 and {*likes} < {*seen['item']}
+        with pytest.warns(UserWarning, match="1 of 4 entries of user are left out.*'33', close to it: \\['3'"):
+            pd.testing.assert_frame_equal(recommend(learn, likes + ['33'], n=20, min_ratings=0), mine)
+        nobody = [recommend(learn, o, n=20, min_ratings=0, exclude_seen=False) for o in ([], 'new')] # the average user's list
+        pd.testing.assert_frame_equal(*nobody)
+        assert (nobody[0].because == '').all() and not explain(learn, 'new', '3').shape[0]
+        every = recommend_all(learn, n=20, min_ratings=0, users=['new', '4'], items=['1', '2', 'unseen'], exclude=['2'])
+        assert {*every['item']} <= {'1', 'unseen'} and every.prediction.notna().all()
+        for table in (mine, seen, *nobody): assert table[['prediction', 'because', 'ratings']].notna().all().all()
+        for wrong in ({'3': 5}, pd.DataFrame({'item': likes, 'rating': 5.})):
+            with pytest.raises(TypeError, match='learned from likes, not from stars'): recommend(learn, wrong)
+        with pytest.raises(ValueError, match="no user 'nwe'. Close to it: \\['new'\\].*pass a list of items"): recommend(learn, 'nwe')
+        with pytest.raises(ValueError, match="no item 'x'"): similar_items(learn, 'x', min_ratings=0)
+        assert similar_items(learn, '3', min_ratings=0).iloc[:, 1].notna().all()
+
 def test_counts_from_short_lists_and_long():
     rated = torch.rand(300, 200, generator=torch.Generator().manual_seed(0)) < torch.linspace(0, 0.3, 300)[:, None]
     rated[:, 0] = False
-    likes = Likes(*rated.nonzero().t(), 300, 200)
+    likes = Likes.from_pairs(*rated.nonzero().t(), 300, 200)
     assert (likes.n > 200 / 16).any() and ((likes.n > 0) & (likes.n < 200 / 16)).any() and (likes.n == 0).any()
     expected = rated.float().t() @ rated.float()
     assert torch.equal(both_liked(likes, 1), expected) and torch.equal(both_liked(likes, 1, also=[likes, likes]), 3 * expected)
@@ -178,7 +223,7 @@ def test_counts_from_short_lists_and_long():
 @pytest.mark.parametrize('make', [EASE, LikesKNN])
 def test_quadratic_models_say_what_they_would_take(small, make):
     with pytest.raises(ValueError, match=r'42 items.*0\.0 GB, and max_gb=1e-06.*IALS'): make(small, max_gb=1e-6)
-    wide = Likes(tensor([1]), tensor([1]), 2, 60_001)
+    wide = Likes.from_pairs(tensor([1]), tensor([1]), 2, 60_001)
     with pytest.raises(ValueError, match=r'60,001 items.*28\.8 GB, and max_gb=4'): both_liked(wide, 4)
 
 def test_refusals(small):

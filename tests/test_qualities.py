@@ -43,3 +43,15 @@ def test_the_same_list_for_all_and_a_different_one_for_each():
     assert coverage(same, 100) == 0.02 and coverage(each, 100) == 1
     assert gini(same, 100) == pytest.approx(0.98) and gini(each, 100) == pytest.approx(0)
     assert diversity(same, torch.ones(101, 3)) == pytest.approx(0) and diversity(same, torch.eye(101)) == pytest.approx(1)
+
+def test_ranking_metrics_has_them_by_name(lists):
+    dls, model = lists
+    alone, beside = ranking_metrics(model, dls, 3), ranking_metrics(model, dls, 3, qualities=True)
+    assert beside == alone | list_qualities(model, dls, 3)
+
+def test_who_has_too_few_items_left_has_no_list():
+    df = pd.DataFrame([(u, i, 5.) for u in (1, 2) for i in range(1, 9) if u == 1 or i < 4], columns=['user', 'item', 'rating'])
+    dls = CollabDataLoaders.from_df(pd.concat([df, df[-1:].assign(item=9)], ignore_index=True), valid_idx=[len(df)])
+    assert list_qualities(Popularity(dls), dls, 5)['coverage'] == pytest.approx(5 / 9) # the list of user 2: user 1 has nothing left but item 9
+    with pytest.raises(ValueError, match='k=9: no user has so many items left'): list_qualities(Popularity(dls), dls, 9)
+    with pytest.raises(ValueError, match='k=1'): list_qualities(Popularity(dls), dls, 1)

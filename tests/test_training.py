@@ -143,7 +143,7 @@ def test_network_without_hidden_layers(dls):
 def test_indices_of_more_rows_than_a_chunk():
     n = 2**20 + 5
     ids = pd.Series(np.arange(n) % 1000)
-    dls = CollabDataLoaders.from_df(pd.DataFrame({'user': ids, 'item': ids[::-1].to_numpy(), 'rating': 1.}), valid_idx=[0], bs=2**19)
+    dls = CollabDataLoaders.from_df(pd.DataFrame({'user': ids, 'item': ids[::-1].to_numpy(), 'rating': 3.}), valid_idx=[0], bs=2**19)
     code = dls.classes['user'].encode(ids)
     assert code.shape == (n,) and (code.numpy() == ids.to_numpy() + 1).all()
     assert (dls.classes['user'].encode(ids[::-1])[:10].numpy() == ids[::-1].to_numpy()[:10] + 1).all()
