@@ -117,7 +117,8 @@ def reference(name, main):
     lines = [f'# {name}', '', '```{eval-rst}', f'.. automodule:: {lib}.{name}', '```', '',
              f"Explained in {', '.join(f'[](/{o}.ipynb)' for o in explained)}.", '', '```{eval-rst}']
     for o in sorted(module.__all__, key=lambda o: (o not in main, 'check' in o)):
-        kind = 'autoclass' if isinstance(getattr(module, o), type) else 'autofunction'
+        thing = getattr(module, o)
+        kind = 'autoclass' if isinstance(thing, type) else 'autofunction' if callable(thing) else 'autodata'
         lines += [f'.. {kind}:: {lib}.{name}.{o}', *(['   :members:'] if kind == 'autoclass' else []), '']
     return '\n'.join([*lines, '```', ''])
 
