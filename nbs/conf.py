@@ -73,7 +73,7 @@ def contents():
         number, title = re.search(r'# Lesson (\d+): (.*?)[\\"\n]', (here/f'{name}.ipynb').read_text(encoding='utf-8')).groups()
         part = [k for k, first in PARTS.items() if int(number) >= first][-1]
         lessons[part].append(f'{number}. {title} <{name}>')
-    look_up = toctree(['map', 'api', 'bad_input', 'genindex'], 'To look up')
+    look_up = toctree(['map', 'api', 'results', 'bad_input', 'genindex'], 'To look up')
     return '\n'.join(toctree(names, k) for k, names in lessons.items() if names) + look_up
 
 def terms(text, number):
