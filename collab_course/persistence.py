@@ -162,7 +162,7 @@ def _dls_parts(dls, rows):
     names = [*dls.classes, dls.rating_name, *([] if dls.time_name is None else [dls.time_name])]
     meta = {'columns': names, 'users': users, 'items': items,
             'loaders': loaders, 'vocabulary': _vocabulary(dls)}
-    return meta, tensors
+    return meta | ({'implicit': True} if dls.implicit else {}), tensors
 
 # %% ../nbs/library/persistence.ipynb #deeaa307
 def _make_dls(meta, tensors, device):
@@ -173,7 +173,8 @@ def _make_dls(meta, tensors, device):
         times = tensors[f'{name}/times'].to(device) if f'{name}/times' in tensors else None
         loaders.append(RatingDataLoader(*xy, o['bs'], o['shuffle'], o['drop_last'], times))
     cats = [CategoryMap(pd.Series(meta[k], dtype=object)) for k in ('users', 'items')]
-    dls = CollabDataLoaders(*loaders, dict(zip(meta['columns'], cats)), *meta['columns'][2:])
+    dls = CollabDataLoaders(*loaders, dict(zip(meta['columns'], cats)), *meta['columns'][2:],
+                            implicit=meta.get('implicit', False))
     for k, t in _part(tensors, 'items/').items(): setattr(dls.history, k, t)
     if _vocabulary(dls) != meta['vocabulary']:
         raise ValueError('its users or items are not those that its rows stand for')
