@@ -365,7 +365,7 @@ def table_from_csv(
             'a separator, index_col=False leaves that out; else give every column a name in the header.')
     for name, text in _padded(csv, sep, table, options) if here else ():
         raise ValueError(f'{csv}: column {name!r} holds {text!r}, which as a number is {int(text)}. '
-            f'Pass dtype={{{name!r}: str}} to keep it as it stands, or dtype={{{name!r}: int}}.')
+            f"Pass dtype={{{name!r}: 'str'}} to keep it as it stands, or dtype={{{name!r}: 'int'}}.")
     return table
 
 # %% ../nbs/library/dataloaders.ipynb #b259389c
