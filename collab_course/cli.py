@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['RANK', 'SIZE', 'data_command', 'train_command', 'evaluate_command', 'recommend_command', 'similar_command',
-           'lab_command', 'parser', 'main']
+           'copy_lessons', 'lab_command', 'parser', 'main']
 
 # %% ../nbs/library/cli.ipynb #2a0d9b56
-import argparse, io, json, os, re, shlex, subprocess, sys, warnings
+import argparse, ast, hashlib, io, json, os, re, shlex, subprocess, sys, warnings
 from contextlib import redirect_stderr, redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,12 +17,59 @@ from . import __version__
 
 if TYPE_CHECKING: import pandas as pd
 
-# %% ../nbs/library/cli.ipynb #94bc67da
-def _ratings(args):
-    "The table of ratings that `args` ask for"
-    from collab_course.data import load_ratings
+# %% ../nbs/library/cli.ipynb #29693969
+def _table(file, args, **options):
+    "The table in `file`, CSV or Parquet"
+    if file.endswith('.parquet'):
+        import pandas as pd
+        return pd.read_parquet(file)
     from collab_course.dataloaders import table_from_csv
-    return table_from_csv(args.csv, args.sep.replace('\\t', '\t')) if args.csv else load_ratings()
+    return table_from_csv(file, args.sep.replace('\\t', '\t'), encoding=args.encoding, **options)
+
+def _value(text):
+    "What the value `text` of an option is in Python"
+    try: return ast.literal_eval(text)
+    except (ValueError, SyntaxError): return text
+
+def _ratings(args):
+    "The table of ratings that `args` ask for, and the name of the column with the items where it is known"
+    from collab_course.data import add_titles, load_ratings
+    from collab_course.dataloaders import choose_columns
+    if not args.csv: return load_ratings(), args.item or 'title'
+    ratings = _table(args.csv, args, **{name: _value(o) for name, o in args.read or ()})
+    if args.drop_zeros:
+        rating = choose_columns(ratings, args.user, args.item, args.rating)[2]
+        ratings = ratings[ratings[rating] != 0]
+    if not args.titles: return ratings, args.item
+    item = choose_columns(ratings, args.user, args.item, args.rating, args.implicit)[1]
+    return add_titles(ratings, _table(args.titles, args), item), 'title'
+
+# %% ../nbs/library/cli.ipynb #be31c562
+def _trained(args):
+    "A learner trained on the ratings that `args` ask for"
+    from collab_course.collab import collab_learner
+    from collab_course.dataloaders import CollabDataLoaders
+    from collab_course.learner import set_seed
+    ratings, item_name = _ratings(args)
+    dls = CollabDataLoaders.from_df(ratings, args.valid_pct, args.user, item_name, args.rating,
+                                    seed=args.seed, bs=args.bs, implicit=args.implicit)
+    if args.implicit: return _lister(dls, args)
+    lo, hi = (f(float(f(dl.y)) for dl in dls) for f in (min, max))
+    span = hi - lo or 1
+    set_seed(args.seed)
+    learn = collab_learner(dls, args.factors, y_range=args.y_range or (lo - span/4, hi + span/8))
+    learn.fit_one_cycle(args.epochs, args.lr, wd=args.wd)
+    return learn
+
+def _lister(dls, args):
+    "A learner that makes lists from likes, with nothing to choose"
+    from collab_course.implicit import EASE, IALS
+    from collab_course.learner import Learner
+    usual = vars(parser().parse_args(['train', '--out', 'model.zip']))
+    for name in ('epochs', 'factors', 'lr', 'wd', 'bs', 'y_range'):
+        if getattr(args, name) != usual[name]: raise ValueError(
+            f'--{name.replace("_", "-")} is for ratings: with --implicit the model is solved for, not trained in steps.')
+    return Learner(dls, EASE(dls) if len(dls.classes[dls.item_name]) <= 20_000 else IALS(dls))
 
 # %% ../nbs/library/cli.ipynb #18884d01
 RANK, SIZE = (int(os.environ.get(name, n)) for name, n in (('RANK', 0), ('WORLD_SIZE', 1)))
@@ -54,8 +101,19 @@ def _trained(args):
 
 # %% ../nbs/library/cli.ipynb #59c54e42
 def _errors(learn, dl=None):
-    "RMSE and MAE on held-out ratings or those in `dl`, and the RMSE of always saying the mean"
+    """RMSE and MAE on held-out ratings or those in `dl`, and the RMSE of always saying the mean; without
+    stars, recall and NDCG of ten items, and the NDCG of the most popular"""
     from collab_course.learner import mae, rmse
+    if learn.dls.implicit:
+        from collab_course.baselines import Popularity
+        from collab_course.dataloaders import DataLoaders
+        from collab_course.evaluation import ranking_metrics
+        dls = DataLoaders(learn.dls.train, dl or learn.dls.valid, learn.dls.classes)
+        if not dls.train.n: raise ValueError('the model was exported without rows, so that nobody knows '
+                                             'what its users had: export it with them')
+        of = {name: ranking_metrics(m, dls, at_least=0) for name, m in (('', learn), ('_of_popular', Popularity(dls)))}
+        names = ('recall', ''), ('ndcg', ''), ('ndcg', '_of_popular')
+        return {'pairs': dls.valid.n} | {f'{k}_at_10{m}': of[m][k] for k, m in names}
     preds, targs = learn.get_preds(dl=dl)
     if not len(targs): raise ValueError('the model was exported without ratings, '
                                         'so there are none to evaluate it on: pass --csv')
@@ -66,13 +124,15 @@ def _errors(learn, dl=None):
 # %% ../nbs/library/cli.ipynb #1c40f96a
 def _by_text(classes): return {str(o): o for o in classes.items[1:]}
 
-def _rated(path):
-    "The ratings in the JSON file `path`, a dict of item to rating"
+def _rated(path, classes, implicit):
+    "The ratings in the JSON file `path`, a dict of item to rating; where there are none, a list of items"
     try: rated = json.loads(path.read_text(encoding='utf-8'))
     except ValueError as e: raise ValueError(f'{path} is no JSON: {e}') from e
-    if isinstance(rated, dict): return rated
-    kind = type(rated).__name__
-    raise ValueError(f'{path} holds a {kind}, a dict of item to rating is needed.')
+    known, kind = _by_text(classes), type(rated).__name__
+    if implicit and kind == 'list': return [known.get(str(o), o) for o in rated]
+    if kind == 'dict': return {known.get(k, k): v for k, v in rated.items()}
+    needed = 'a list of items' if implicit else 'a dict of item to rating'
+    raise ValueError(f'{path} holds a {kind}, {needed} is needed.')
 
 # %% ../nbs/library/cli.ipynb #31e38249
 def data_command(args:argparse.Namespace) -> dict:
@@ -108,10 +168,21 @@ def evaluate_command(args:argparse.Namespace) -> dict:
     from collab_course.persistence import load_learner
     learn = load_learner(args.model)
     if args.csv is None: return _errors(learn)
-    given, own = (args.user, args.item, args.rating), (*learn.dls.classes, learn.dls.rating_name)
-    names = {new: name for new, name in zip(given, own) if new}
-    dl = learn.dls.test_dl(_ratings(args).rename(columns=names))
+    dl = _test_rows(learn, args)
     return _errors(learn, dl) | {'unknown': int((dl.x == 0).any(dim=1).sum())}
+
+def _test_rows(learn, args):
+    "Batches of the ratings in `args.csv`, under the names that the model has for its columns"
+    from collab_course.dataloaders import strengths
+    from collab_course.validation import check_columns
+    (table, item), dls = _ratings(args), learn.dls
+    own = [*dls.classes, dls.rating_name]
+    cols = [new or name for new, name in zip((args.user, item, args.rating), own)]
+    if dls.implicit and cols[2] not in table: own, cols = own[:2], cols[:2]
+    check_columns(table, *cols)
+    table = table[cols].set_axis(own, axis=1)
+    if dls.implicit: table = strengths(table, own[2] if len(own) > 2 else None)[0][own[:2]].assign(**{dls.rating_name: 1})
+    return dls.test_dl(table)
 
 # %% ../nbs/library/cli.ipynb #600e97b3
 def recommend_command(args:argparse.Namespace) -> 'pd.DataFrame':
@@ -120,9 +191,7 @@ def recommend_command(args:argparse.Namespace) -> 'pd.DataFrame':
     from collab_course.recommendation import recommend
     learn = load_learner(args.model)
     users, items = learn.dls.classes.values()
-    if args.rated:
-        known = _by_text(items)
-        user:object = {known.get(k, k): v for k, v in _rated(args.rated).items()}
+    if args.rated: user:object = _rated(args.rated, items, learn.dls.implicit)
     else: user = _by_text(users).get(args.user, args.user)
     seen = bool(args.rated) or learn.dls.history.has_rows
     if not seen: warnings.warn('the model was exported without ratings: the list may hold what the user has seen')
@@ -137,9 +206,41 @@ def similar_command(args:argparse.Namespace) -> 'pd.DataFrame':
     return similar_items(learn, items.get(args.item, args.item), n=args.n,
                          min_ratings=args.min_ratings)
 
+# %% ../nbs/library/cli.ipynb #2586e5ee
+def copy_lessons(
+    source:Path, # Folder with the lessons
+    mine:Path, # Folder for a copy to work in
+) -> dict: # Names of the notebooks: 'new' ones, just copied, and 'newer' ones, left as they were
+    "Copy the lessons that are not there yet, and overwrite nothing"
+    record = mine/'.copied.json'
+    res:dict[str, list] = {'new': [], 'newer': []}
+    known = json.loads(record.read_text(encoding='utf-8')) if record.exists() else {}
+    pages = [o for o in source.rglob('*.ipynb') if '.ipynb_checkpoints' not in o.parts]
+    beside = [*source.glob('images/*'), *(o for o in source.glob('[a-z]*.md') if o.stem != 'api')]
+    for file in sorted(pages + beside):
+        name, content = file.relative_to(source).as_posix(), file.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        if not (mine/name).exists():
+            (mine/name).parent.mkdir(parents=True, exist_ok=True)
+            (mine/name).write_bytes(_folded(content) if file in pages else content)
+            known[name], kind = digest, 'new'
+        elif known.get(name) != digest: kind = 'newer'
+        else: continue
+        if file in pages: res[kind].append(name)
+    record.write_text(json.dumps(known, indent=1), encoding='utf-8')
+    return res
+
+def _folded(content):
+    "The notebook `content` with the source of its hidden cells folded away"
+    nb = json.loads(content)
+    for cell in nb['cells']:
+        if ''.join(cell['source']).startswith('#| hide'):
+            cell['metadata'] = {**cell['metadata'], 'jupyter': {'source_hidden': True}}
+    return json.dumps(nb, indent=1, ensure_ascii=False).encode()
+
 # %% ../nbs/library/cli.ipynb #40e10b44
 def lab_command(args:argparse.Namespace) -> dict:
-    "Open JupyterLab on the lessons"
+    "Open JupyterLab on your own copy of the lessons"
     places = [args.folder] if args.folder else [Path(__file__).parent.parent/'nbs', Path('nbs')]
     folder = next((o for o in places if any(o.glob('01_*.ipynb'))), None)
     if folder is None:
@@ -152,9 +253,17 @@ def lab_command(args:argparse.Namespace) -> dict:
             'then collab_course lab collab_course/nbs')
     if not find_spec('jupyterlab'):
         raise ModuleNotFoundError('JupyterLab is not installed here: pip install jupyterlab')
-    code = subprocess.run([sys.executable, '-m', 'jupyterlab', str(folder)]).returncode
+    mine = folder.resolve().parent/'my_lessons'
+    first, found = not mine.exists(), copy_lessons(folder, mine)
+    if first: print(f'Your copy of the lessons is in {mine}. No update overwrites it.')
+    elif found['new']: print(f"New in {mine}: {', '.join(found['new'])}")
+    if found['newer']:
+        print(f"There are newer versions of {', '.join(found['newer'])}. Yours stay as they are; "
+              f'to take a new one, rename or delete yours in {mine} and start this again.')
+    cmd = [sys.executable, '-m', 'jupyterlab', str(mine/'index.ipynb'), '--LabApp.news_url=None']
+    code = subprocess.run(cmd).returncode
     if code: raise OSError(f'JupyterLab ended with exit code {code}')
-    return {'folder': str(folder)}
+    return {'folder': str(mine)}
 
 # %% ../nbs/library/cli.ipynb #5bb1e86a
 def _count(text):
@@ -172,11 +281,17 @@ def _option(p, flag, what, **kwargs):
 # %% ../nbs/library/cli.ipynb #72a91e8d
 def _training_options(p):
     g = p.add_argument_group('ratings (MovieLens 100K by default)')
-    _option(g, '--csv', 'CSV file with a header row', metavar='FILE')
+    _option(g, '--csv', 'CSV or Parquet file', metavar='FILE')
     _option(g, '--sep', r'what separates values, such as ; or \t', default=',', metavar='TEXT')
-    for name, place in (('user', 'first'), ('item', 'second'), ('rating', 'third')):
-        what = f'column with the {name}s (default: the {place} of the file)'
-        _option(g, f'--{name}', what, metavar='COLUMN')
+    _option(g, '--encoding', 'such as latin-1', default='utf-8', metavar='NAME')
+    _option(g, '--read', 'of pandas.read_csv: header None', action='append', nargs=2,
+            metavar=('KEY', 'VALUE'))
+    for name in ('user', 'item', 'rating'):
+        what = f'column with the {name}s (default: by name or place)'
+        _option(g, f'--{name}', what, type=_value, metavar='COLUMN')
+    _option(g, '--titles', 'file with the items and a column title', metavar='FILE')
+    _option(g, '--drop-zeros', 'leave out rows whose rating is 0', action='store_true')
+    _option(g, '--implicit', 'counts, likes or no numbers in place of ratings', action='store_true')
     g = p.add_argument_group('training')
     _option(g, '--epochs', 'times through the ratings', default=5, type=_count, metavar='N')
     _option(g, '--factors', 'numbers for each user and item', default=50, type=_count, metavar='N')
@@ -279,7 +394,12 @@ _PLAIN = {r'\[(Errno|WinError) -?\d+\] ': '',
           r'\bmin_ratings=': '--min-ratings ',
           r'\bvalid_pct=': '--valid-pct ',
           r'\by_range=': '--y-range ',
-          r'\b(wd|seed|sep)=': r'--\1 ',
+          r'\b(wd|seed|sep|encoding)=': r'--\1 ',
+          r'\bimplicit=True': '--implicit',
+          r'\bdtype=(\{.*?\})': r'--read dtype "\1"',
+          r'\b(header|decimal|keep_default_na|index_col|dtype)=': r'--read \1 ',
+          r', ratings\[ratings\[.*?\] > 0\]': ' with --drop-zeros',
+          r'becomes one with a row for each rating by ratings.melt.*? of users': 'must first become one with a row for each rating',
           r'untar_data\(path=\.\.\.\)': 'collab_course data --path',
           r': ratings\.dropna\(.*?\)': '',
           r': \{item: stars\}': ' with --rated',
