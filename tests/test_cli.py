@@ -264,7 +264,7 @@ def test_reader_who_stops_reading(folder):
     done = subprocess.run(['bash', '-c', command], capture_output=True, text=True)
     assert done.stdout.split()[0] == 'rank' and done.stderr == '' and done.stdout.split()[-1] == '0'
 
-def test_lab(tmp_path, run, monkeypatch):
+def test_lab(tmp_path, run, monkeypatch, capsys):
     failed(run('lab', tmp_path), 'no lessons in', f"git clone {metadata.metadata('collab_course')['Home-page']},")
     def not_installed(name): raise metadata.PackageNotFoundError(name)
     with monkeypatch.context() as m:
@@ -276,4 +276,11 @@ def test_lab(tmp_path, run, monkeypatch):
     called = []
     monkeypatch.setattr(cli, 'find_spec', lambda name: True)
     monkeypatch.setattr(cli.subprocess, 'run', lambda args: called.append(args) or subprocess.CompletedProcess(args, 0))
-    assert run('lab', tmp_path)[0] == 0 and called == [[sys.executable, '-m', 'jupyterlab', str(tmp_path)]]
+    (tmp_path/'nbs').mkdir()
+    (tmp_path/'nbs'/'01_data.ipynb').write_text('{"cells": []}')
+    assert run('lab', tmp_path/'nbs')[0] == 0 and called[-1] == [sys.executable, '-m', 'jupyterlab', str(tmp_path/'my_lessons'/'index.ipynb'), '--LabApp.news_url=None']
+    (tmp_path/'my_lessons'/'01_data.ipynb').write_text('mine')
+    (tmp_path/'nbs'/'01_data.ipynb').write_text('{"cells": [], "metadata": {}}')
+    capsys.readouterr()
+    cli.lab_command(argparse.Namespace(folder=tmp_path/'nbs'))
+    assert 'newer versions of 01_data.ipynb' in capsys.readouterr().out and (tmp_path/'my_lessons'/'01_data.ipynb').read_text() == 'mine'
