@@ -15,6 +15,7 @@ from fastcore.basics import patch
 from fastcore.meta import delegates
 from torch import nn
 
+from .bpmf import BPMF
 from .callbacks import Callback
 from .collab import CollabLearner, EmbeddingDotBias, has_factors
 from .dataloaders import CategoryMap, CollabDataLoaders, RatingDataLoader
@@ -45,6 +46,7 @@ def _arguments(model):
         return repr(m), [type(o) for o in m.modules()], shapes
 
     name = type(model).__name__
+    if type(model) is BPMF: return {} # its tensors say it all
     if _MODELS.get(name) is not type(model): return None
     with suppress(AttributeError, TypeError, ValueError):
         if isinstance(model, LikesModel): given = model.args()
@@ -162,8 +164,8 @@ def _dls_parts(dls, rows):
     loaders = [{'rows': dl.n} | {k: getattr(dl, k) for k in kept} for dl in dls]
     names = [*dls.classes, dls.rating_name, *([] if dls.time_name is None else [dls.time_name])]
     meta = {'columns': names, 'users': users, 'items': items,
-            'loaders': loaders, 'vocabulary': _vocabulary(dls), 'implicit': dls.implicit}
-    return meta, tensors
+            'loaders': loaders, 'vocabulary': _vocabulary(dls)}
+    return meta | ({'implicit': True} if dls.implicit else {}), tensors
 
 # %% ../nbs/library/persistence.ipynb #deeaa307
 def _categories(meta):
@@ -221,9 +223,9 @@ def load_learner(
             if args is None:
                 shapes = ', '.join(f'{k} {tuple(v.shape)}' for k, v in weights.items())
                 raise ValueError(f'{path} holds a model of class {name}, which load_learner cannot '
-                    f"make by itself (it can make {', '.join(_MODELS)}, unchanged). Pass model=, "
+                    f"make by itself (it can make {', '.join(_MODELS)} and BPMF, unchanged). Pass model=, "
                     f'a {name} made with the arguments it had; its weights are {shapes}.')
-            model = _make_model(name, args)
+            model = BPMF.from_state(dls, weights) if name == 'BPMF' else _make_model(name, args)
         _check_fit(path, model, weights)
         model.load_state_dict(weights, assign=by_name)
         if isinstance(model, EmbeddingDotBias):
