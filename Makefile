@@ -6,6 +6,7 @@
 # make edit     for authors: JupyterLab, open on nbs/ itself
 # make site     the site from the stored notebooks, without running them
 # make bench    times and accuracy beside other libraries
+# make scale    one process and two, and a hundred million ratings from Parquet (half an hour, 2 GB of disk)
 # make lessons [NAMES=...]    for authors: export the package, run all notebooks or those named, store their outputs, renew README.md
 # make release-check   build the package, and check all of a release but publishing it
 # make retarget [USER=... REPO=... BRANCH=...]     point badges, links, README.md and site at the repository in settings.ini
@@ -118,6 +119,10 @@ bench: data
 	$(BIN)/python bench/evaluation.py > bench/evaluation.txt
 	$(BIN)/python bench/lists.py > bench/lists.txt
 	$(BIN)/python bench/lists.py --large >> bench/lists.txt
+
+scale: data
+	$(BIN)/python bench/scale.py > build/scale.txt
+	mv build/scale.txt bench/scale.txt
 
 lessons: data
 	$(BIN)/nbdev_export
