@@ -63,6 +63,8 @@ class EmbeddingDotBias(Module):
         table = self.i_weight if is_item else self.u_weight
         return table.weight.detach().cpu()[self._rows(arr, is_item)]
     def _rows(self, arr, is_item):
+        if not hasattr(self, 'classes'): raise ValueError('this model was made from numbers of users and items, '
+            'and knows no names: make it by EmbeddingDotBias.from_classes(n_factors, dls.classes).')
         name = self.item if is_item else self.user
         code = self.classes[name].encode(arr)
         self.classes[name].check_known(arr, code, name)
@@ -285,9 +287,7 @@ def _check_range(dls, y_range):
     lo, hi = y_range
     if not lo < hi:
         raise ValueError(f'y_range={y_range!r}: the lowest prediction must be below the highest')
-    y = torch.cat([dl.y.flatten() for dl in dls])
-    bad = (y < lo) | (y > hi)
-    if bad.any():
-        raise ValueError(f'column {dls.rating_name!r}: {bad.sum():,} of {len(y):,} ratings are '
-                         f'outside y_range={y_range!r}, the first is {y[bad][0].item():g}. '
-                         f'The ratings run from {y.min().item():g} to {y.max().item():g}.')
+    low, high = dls.rating_range
+    if low < lo or high > hi:
+        raise ValueError(f'column {dls.rating_name!r}: the ratings run from {low:g} to {high:g}, '
+                         f'which is not inside y_range={y_range!r}.')

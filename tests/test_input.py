@@ -152,7 +152,7 @@ FRAMES = [
     ("pyarrow's types", lambda: keeps(table().astype({'user': 'int64[pyarrow]', 'rating': 'float[pyarrow]'})), 'taken as they are', ''),
     ('An index that is unsorted or has duplicates', lambda: keeps(table().set_axis([3, 1] * 10)), 'rows count by position', ''),
     ('A pair rated twice', lambda: keeps(pd.concat([table(), table()])), 'both rows stay: drop_duplicates() keeps the first', ''),
-    ('A rating outside y_range', lambda: collab_learner(dls(), y_range=(0, 3)), ValueError, "column 'rating': 10 of 20 ratings are outside y_range=(0, 3), the first is …. The ratings run from 1 to 5."),
+    ('A rating outside y_range', lambda: collab_learner(dls(), y_range=(0, 3)), ValueError, "column 'rating': the ratings run from 1 to 5, which is not inside y_range=(0, 3)."),
 ]
 
 ARGUMENTS = [
