@@ -71,7 +71,7 @@ def peer(job):
     np.save(job['scores'], scores(model))
     print(json.dumps(seconds))
 
-if __name__ == '__main__' and sys.argv[1] == '--peer':
+if __name__ == '__main__' and '--peer' in sys.argv[1:2]:
     peer(json.loads(sys.argv[2]))
     sys.exit()
 
@@ -144,7 +144,7 @@ OURS = {
     'LikesKNN': (LikesKNN, grid(k=[40, 80, 160, 320, 640])),
     'BPR': (bpr, grid(n_factors=[64], n_epochs=[80], wd=[0.3, 0.5, 0.8])),
     'EASE': (EASE, grid(reg=[100, 200, 300, 400, 500, 600, 800, 1200])),
-    'IALS': (IALS, grid(n_factors=[64], reg=[0.005, 0.01, 0.014, 0.02, 0.03], alpha0=[0.2, 0.3, 0.5, 0.7, 1.0], n_epochs=[8])),
+    'IALS': (IALS, grid(n_factors=[64], reg=[0.01, 0.014, 0.02, 0.03], alpha0=[0.1, 0.2, 0.3, 0.5, 0.7], n_epochs=[8])),
     'EASE and IALS with dates': (with_dates, grid(gaps=[[60, 600]], ease_reg=[600, 700], n_ials=[3], reg=[0.014], alpha0=[0.5], n_epochs=[8])),
 }
 THEIRS = {
