@@ -111,7 +111,9 @@ def recommend_command(args:argparse.Namespace) -> 'pd.DataFrame':
         known = _by_text(items)
         user:object = {known.get(k, k): v for k, v in _rated(args.rated).items()}
     else: user = _by_text(users).get(args.user, args.user)
-    return recommend(learn, user, n=args.n, min_ratings=args.min_ratings)
+    seen = bool(args.rated) or learn.dls.history.has_rows
+    if not seen: warnings.warn('the model was exported without ratings: the list may hold what the user has seen')
+    return recommend(learn, user, n=args.n, exclude_seen=seen, min_ratings=args.min_ratings)
 
 def similar_command(args:argparse.Namespace) -> 'pd.DataFrame':
     "List the items that are most like one item"

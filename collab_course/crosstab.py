@@ -54,6 +54,8 @@ def crosstab_predict(
     return params['bias'] + params['u_bias'][:, None] + params['i_bias'] + interaction
 
 # %% ../nbs/library/spreadsheet.ipynb #0ee3fe5f
+from textwrap import shorten
+
 import matplotlib.pyplot as plt, numpy as np
 
 def plot_crosstab(
@@ -69,7 +71,7 @@ def plot_crosstab(
     for (row, col), val in np.ndenumerate(table.to_numpy()):
         style:dict = dict(ha='center', va='center', size=8, color='w' if val < (vmin + vmax) / 2 else 'k')
         if not np.isnan(val): ax.text(col, row, f'{val:.3g}', **style)
-    names = [o if len(o) <= 24 else o[:23] + '…' for o in map(str, table.columns)]
+    names = [shorten(str(o), 32, placeholder='…') for o in table.columns]
     ax.set_xticks(range(len(names)), names, rotation=45, ha='right', size=8)
     ax.set_yticks(range(len(table)), table.index, size=8)
     ax.set(title=title, ylabel=table.index.name)

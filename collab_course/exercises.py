@@ -240,9 +240,15 @@ def _04_2(answer):
 # %% ../nbs/library/exercises.ipynb #8d5633cf
 @exercise('04.3')
 def _04_3(answer):
-    dls = CollabDataLoaders.from_df(_movielens(), item_name='title', seed=42)
-    right = dls.train.n * sum(len(c) for c in dls.classes.values()) * 4
-    return off_by(answer, right, tol=0, what='your number of bytes')
+    if not callable(answer):
+        return f'your answer is of type {type(answer).__name__} where a function is asked for'
+    gen = torch.Generator().manual_seed(2)
+    for n, m in ((3, 8), (5, 40), (1, 4)):
+        idx = torch.cat([torch.arange(n), torch.randint(n, (m,), generator=gen)])
+        y = torch.randint(1, 6, (len(idx),), generator=gen).float()
+        right = [y[idx == i].mean().item() for i in range(n)]
+        got = torch.as_tensor(answer(idx, y, n)).detach().flatten()
+        if off := off_by(got, right, tol=1e-4, what=f'for {n} movies your result'): return off
 
 # %% ../nbs/library/exercises.ipynb #d6a23d92
 @exercise('05.1')

@@ -8,6 +8,7 @@ __all__ = ['crosstab_to_excel', 'plot_params']
 # %% ../nbs/library/spreadsheet.ipynb #3650f863
 from io import BytesIO
 from pathlib import Path
+from textwrap import shorten
 
 import matplotlib.pyplot as plt, numpy as np, pandas as pd, torch
 
@@ -182,7 +183,7 @@ def plot_params(
     of_users = np.column_stack([p['u_bias'], p['u_factors']])
     of_items = np.vstack([p['i_bias'], p['i_factors'].T])
     numbers = ['bias', *range(1, len(of_items))]
-    fig, ax = plt.subplot_mosaic('.i;up', figsize=(6.5, 5), width_ratios=(len(numbers), n_items),
+    fig, ax = plt.subplot_mosaic('.i;up', figsize=(8, 6.8), width_ratios=(len(numbers), n_items),
                                  height_ratios=(len(numbers), n_users))
     for o in ax.values(): o.grid(False)
     learned:dict = dict(aspect='auto', vmin=-1.5, vmax=1.5, cmap='cividis')
@@ -196,7 +197,7 @@ def plot_params(
     predicted = ax['p'].imshow(pred, aspect='auto', vmin=1, vmax=5)
     fig.colorbar(predicted, ax=ax['p'], label='prediction')
     ax['p'].set(yticks=[])
-    titles = [str(o)[:16] for o in table.columns]
+    titles = [shorten(str(o), 32, placeholder='…') for o in table.columns]
     ax['p'].set_xticks(range(n_items), titles, rotation=45, ha='right', size=8)
     for i, j in np.argwhere(table.isna().to_numpy()):
         ax['p'].text(j, i, f'{pred[i, j]:.1f}', ha='center', va='center', size=8,

@@ -6,8 +6,12 @@
 __all__ = []
 
 # %% ../nbs/library/validation.ipynb #9c14f225
-from collections.abc import Hashable
+import sys, warnings
+from collections.abc import Callable, Hashable
+from functools import wraps
 from numbers import Integral
+from types import FrameType
+from typing import TypeVar
 
 import numpy as np, pandas as pd
 
@@ -19,9 +23,12 @@ def check_counts(least:int=1, **counts):
             raise ValueError(f'{name}={n!r}: give a whole number, {least} or more.')
 
 # %% ../nbs/library/validation.ipynb #93ec713b
+NAMING = 'Pass user_name=, item_name= and rating_name= to say which columns to use.'
+
 def check_columns(
     ratings:object, # What should be a table
     *names, # Columns that it must hold: first those with ids
+    way_out:str=NAMING, # What to do about a missing one
 ):
     "Raise unless `ratings` is a table that holds every named column once, and at least one row"
     if not isinstance(ratings, pd.DataFrame):
@@ -38,8 +45,7 @@ def check_columns(
         if found != 1:
             what = f'there {found} times' if found else 'missing'
             raise ValueError(f'column {name!r} is {what}: the table has {list(ratings.columns)}. '
-                             'Pass user_name=, item_name= and rating_name= to say which columns '
-                             'to use.')
+                             f'{way_out}')
     for name in names[:2]:
         try: ratings[name].dtype == object and ratings[name].unique()
         except TypeError as e:
@@ -90,3 +96,36 @@ def time_values(ratings:pd.DataFrame, name:Hashable) -> np.ndarray:
             raise ValueError(f'column {name!r}: {bad.sum()} of {len(bad)} times, the first '
                              f'{ratings[name].tolist()[row]!r} at row {row}, are {what}')
     return np.floor(np.nan_to_num(vals, nan=-1)).astype('int64')
+
+# %% ../nbs/library/validation.ipynb #c9e49590
+def warn(message:str):
+    "Warn with `message` at the line outside this package that led here"
+    frame:FrameType|None = sys._getframe()
+    level = 1
+    while frame and frame.f_globals.get('__name__', '').startswith(f'{__package__}.'):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)
+
+# %% ../nbs/library/validation.ipynb #a3acff88
+F = TypeVar('F', bound=Callable)
+
+def without(
+    **instead:str, # Name of an argument that fastai's function has and this one has not: what to do
+) -> Callable[[F], F]: # A decorator
+    "A `TypeError` for each of fastai's arguments that a function leaves out, with what to do `instead`"
+    def decorate(f):
+        @wraps(f)
+        def g(*args, **kwargs):
+            for name in kwargs.keys() & instead.keys():
+                raise TypeError(f'{f.__qualname__} has no argument {name}: {instead[name]}.')
+            return f(*args, **kwargs)
+        return g
+    return decorate
+
+class Without:
+    "An `AttributeError` for each of fastai's attributes that a class leaves out, with what to do `instead`"
+    instead:dict = {}
+    def __getattr__(self, name):
+        way_out = f': {self.instead[name]}.' if name in self.instead else ''
+        raise AttributeError(f'{type(self).__name__!r} object has no attribute {name!r}{way_out}',
+                             name=name, obj=self)

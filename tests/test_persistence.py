@@ -11,7 +11,7 @@ def small(seed=0, **kwargs):
     "A small trained learner"
     dls = CollabDataLoaders.from_df(make_ratings(30, 20, 300, seed=seed).assign(item=lambda df: 'film ' + df['item'].astype(str)), seed=seed)
     set_seed(seed)
-    learn = collab_learner(dls, y_range=(0, 5.5), **({'n_factors': 5} | kwargs))
+    learn = collab_learner(dls, y_range=(0, 5.5), **({} if 'layers' in kwargs else {'n_factors': 5}) | kwargs)
     with learn.no_logging(): learn.fit(1)
     return learn
 
@@ -212,7 +212,9 @@ def test_without_rows(learn, tmp_path):
     assert len(two.get_preds()[0]) == 0
     test_eq(two.model.bias(['film 1']), learn.model.bias(['film 1']))
     test_eq(two.dls.history.count, learn.dls.history.count)
-    test_eq(recommend(two, 7).iloc[:, :6].round(5), recommend(learn, 7, exclude_seen=False).iloc[:, :6].round(5))
+    for ask in (recommend, lambda o, _: recommend_all(o)):
+        with pytest.raises(ValueError, match='exported with rows=False. Pass exclude_seen=False'): ask(two, 7)
+    test_eq(recommend(two, 7, exclude_seen=False).iloc[:, :6].round(5), recommend(learn, 7, exclude_seen=False).iloc[:, :6].round(5))
     test_eq(similar_items(two, 'film 1', min_ratings=3).round(5), similar_items(learn, 'film 1', min_ratings=3).round(5))
     third = load_learner(two.export(tmp_path/'again', rows=False))
     test_eq(third.dls.history.count, learn.dls.history.count)

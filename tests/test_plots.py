@@ -7,7 +7,7 @@ from collab_course.all import (DotProductBias, Learner, crosstab_params, crossta
 from collab_course import dataloaders, learner, notebook
 
 @pytest.fixture
-def table(): return pd.DataFrame([[5., np.nan, 1.], [2., 3.5, 4.]], index=pd.Index([7, 9], name='user'), columns=['Alien', 'A title of more than 24 letters', 'Up'])
+def table(): return pd.DataFrame([[5., np.nan, 1.], [2., 3.5, 4.]], index=pd.Index([7, 9], name='user'), columns=['Alien', 'A title of many more than 32 letters', 'Up'])
 
 def texts(ax): return {(round(o.get_position()[0]), round(o.get_position()[1])): o for o in ax.texts}
 
@@ -15,7 +15,7 @@ def test_crosstab_as_a_heat_map(table):
     ax = plot_crosstab(table, title='Six cells')
     cells = texts(ax)
     assert {k: o.get_text() for k, o in cells.items()} == {(0, 0): '5', (2, 0): '1', (0, 1): '2', (1, 1): '3.5', (2, 1): '4'} # the hole stays empty
-    assert [o.get_text() for o in ax.get_xticklabels()] == ['Alien', 'A title of more than 24…', 'Up']
+    assert [o.get_text() for o in ax.get_xticklabels()] == ['Alien', 'A title of many more than 32…', 'Up']
     assert list(ax.get_xticks()) == [0, 1, 2] and list(ax.get_yticks()) == [0, 1]
     assert [o.get_text() for o in ax.get_yticklabels()] == ['7', '9'] and ax.get_ylabel() == 'user' and ax.get_title() == 'Six cells'
     assert ax.images[0].get_clim() == (1, 5) and np.ma.allequal(ax.images[0].get_array(), np.ma.masked_invalid(table))
@@ -42,7 +42,7 @@ def test_learned_numbers_around_what_they_predict(table):
     hole, = ax['p'].texts
     assert hole.get_position() == (1, 0) and hole.get_text() == f'{pred[0, 1]:.1f}'
     assert [o.get_text() for o in ax['i'].get_yticklabels()] == ['bias', '1', '2', '3', '4'] == [o.get_text() for o in ax['u'].get_xticklabels()]
-    assert [o.get_text() for o in ax['p'].get_xticklabels()] == ['Alien', 'A title of more ', 'Up'] and [o.get_text() for o in ax['u'].get_yticklabels()] == ['7', '9']
+    assert [o.get_text() for o in ax['p'].get_xticklabels()] == ['Alien', 'A title of many more than 32…', 'Up'] and [o.get_text() for o in ax['u'].get_yticklabels()] == ['7', '9']
     assert ax['u'].get_ylabel() == 'user' and not len(ax['p'].get_yticks()) and not len(ax['i'].get_xticks())
     assert ax['p'].images[0].get_clim() == (1, 5) and ax['u'].images[0].get_clim() == ax['i'].images[0].get_clim() == (-1.5, 1.5)
     assert any(f"{params['bias'][0]:.2f}" in o.get_text() for o in ax['i'].figure.texts)
