@@ -107,6 +107,7 @@ bench: data
 	$(BIN)/python bench/evaluation.py > bench/evaluation.txt
 	$(BIN)/python bench/lists.py > bench/lists.txt
 	$(BIN)/python bench/lists.py --large >> bench/lists.txt
+	$(BIN)/python bench/lists.py --serving >> bench/lists.txt
 
 lessons: data
 	$(BIN)/nbdev_export

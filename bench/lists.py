@@ -12,7 +12,7 @@ from the loaded rows to a model that can score: medians of `--rounds`. CPU secon
 is busy with other work takes from the others.
 
     python bench/lists.py [--rounds 5] [--threads 2] [--without-peers]
-    python bench/lists.py --chosen      the same with the settings in lists_search.csv
+    python bench/lists.py --chosen      the same, but what lists_search.csv holds is not searched again
     python bench/lists.py --large       one epoch of IALS on made-up likes of MovieLens 20M's size: seconds and memory
     python bench/lists.py --serving     the best of 1,000,000 items: milliseconds a user
 """
@@ -267,7 +267,7 @@ if __name__ == '__main__':
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--threads', type=int, default=THREADS)
     parser.add_argument('--without-peers', action='store_true')
-    parser.add_argument('--chosen', action='store_true', help='with the settings that lists_search.csv has')
+    parser.add_argument('--chosen', action='store_true', help='do not search again what lists_search.csv holds')
     parser.add_argument('--large', action='store_true')
     parser.add_argument('--serving', action='store_true')
     args = parser.parse_args()
@@ -278,4 +278,4 @@ if __name__ == '__main__':
     else:
         tried = pd.read_csv(SEARCH).to_dict('records') if args.chosen else []
         main(args.rounds, tried)
-        if not args.chosen: pd.DataFrame(tried).to_csv(SEARCH, index=False)
+        pd.DataFrame(tried).to_csv(SEARCH, index=False)
