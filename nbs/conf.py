@@ -25,8 +25,8 @@ html_theme_options = {'repository_url': cfg['git_url'], 'repository_branch': cfg
                       'use_repository_button': True, 'launch_buttons': {'colab_url': 'https://colab.research.google.com'},
                       'show_toc_level': 2}
 html_static_path = ['_static', *(str(o) for o in [root/'build/demo'] if o.exists())] # what `make demo` wrote
-html_css_files = ['site.css', 'demo.css']
-html_js_files = [('demo.js', {'defer': 'defer'})]
+html_css_files = ['site.css', 'demo.css', 'pictures.css']
+html_js_files = [(o, {'defer': 'defer'}) for o in ('demo.js', 'pictures.js')]
 html_show_sourcelink = False
 html_copy_source = False
 html_math_renderer = 'mathml'

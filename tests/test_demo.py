@@ -1,5 +1,5 @@
 """'Rate a few films' on the site: in a real browser it must say what `fold_in` and `explain` say in Python."""
-import importlib.util, sys
+import importlib.util, re, sys
 from pathlib import Path
 
 import pytest
@@ -124,3 +124,46 @@ def test_without_javascript_a_picture_and_a_link(opened):
     page = opened(1280, java_script_enabled=False)
     assert page.locator('.demo img').count() == 1
     assert page.locator('.demo a[href^="15_new_users.html"]').count() >= 1
+
+def open_picture(opened, name, **kwargs):
+    page = opened(1280, **kwargs)
+    page.goto(page.url.replace('index', name))
+    return page
+
+def test_the_table_fills_as_the_slider_moves(opened):
+    page = open_picture(opened, '02_crosstab')
+    page.wait_for_selector('.picture td')
+    cells = lambda: [float(o) for o in page.locator('.picture td').all_inner_texts()]
+    assert len(cells()) == 225 and max(map(abs, cells())) < 1 # random factors say next to nothing
+    page.locator('.picture input').fill('16')
+    assert 'After 1000 steps' in page.inner_text('.picture p')
+    stars = crosstab(load_ratings()).to_numpy().flatten()
+    near = np.abs(cells() - stars)
+    assert np.nanmean(near**2) < 0.3 and page.locator('.picture td.hole').count() == np.isnan(stars).sum()
+    assert not page.wrong
+
+def test_the_map_lights_up_the_nearest(opened, learn):
+    page = open_picture(opened, '12_interpretation')
+    page.wait_for_selector('.picture circle')
+    page.fill('.picture-search input', 'godfather')
+    page.press('.picture-search input', 'Enter')
+    assert page.locator('circle.near').count() == 8
+    titles = page.eval_on_selector_all('circle', 'all => all.map(o => o.textContent)')
+    tables, classes = FactorTables(learn.model), learn.dls.classes['title']
+    for title in nearest('Godfather, The (1972)', tables.items[:, :-1], classes, 8, among=titles).index: assert title in page.inner_text('.picture p')
+    assert not page.wrong
+
+def test_weight_decay_moves_both_losses(opened):
+    page = open_picture(opened, '10_weight_decay')
+    page.wait_for_selector('.picture polyline')
+    losses = {}
+    for at in (0, 4):
+        page.locator('.picture input').fill(str(at))
+        losses[at] = [float(o) for o in re.findall(r'\d\.\d{3}', page.inner_text('.picture p'))]
+    assert losses[4][0] > losses[0][0] + 0.1 and losses[4][1] < losses[0][1] - 0.02
+    assert not page.wrong
+
+@pytest.mark.parametrize('name', ['02_crosstab', '10_weight_decay', '12_interpretation', '15_new_users', '16_recommendation'])
+def test_without_javascript_a_sentence_remains(name, opened):
+    page = open_picture(opened, name, java_script_enabled=False)
+    assert "the course's site" in page.inner_text('.picture, .demo').replace('’', "'")
