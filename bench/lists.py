@@ -149,7 +149,7 @@ OURS = {
 }
 THEIRS = {
     'implicit ALS': ('implicit', 'ALS', grid(factors=[64], regularization=[30, 60, 120, 240], alpha=[4, 8, 16, 32], iterations=[15])),
-    'implicit BPR': ('implicit', 'BPR', grid(factors=[64], learning_rate=[0.01, 0.03, 0.1], regularization=[0.001, 0.01, 0.03], iterations=[50, 100, 300])),
+    'implicit BPR': ('implicit', 'BPR', grid(factors=[64], learning_rate=[0.001, 0.003, 0.01], regularization=[0.001, 0.01, 0.1], iterations=[25, 50, 100, 200])),
     'Cornac BPR': ('cornac', 'BPR', [dict(k=200, max_iter=200, learning_rate=0.01, lambda_reg=0.001)]), # as in the public table
     'Cornac EASE': ('cornac', 'EASE', grid(lamb=[300, 500, 800], posB=[False])),
 }

@@ -36,5 +36,6 @@ from .ranking import *
 from .implicit import *
 from .qualities import *
 from .persistence import *
+from .distributed import *
 from .serving import *
 from .exercises import *

@@ -9,6 +9,7 @@ __all__ = ['rated_features', 'one_hot_features', 'BPMF']
 import math
 from collections.abc import Iterable
 from itertools import repeat
+from typing import Any
 
 import pandas as pd, torch
 from torch import Tensor
@@ -91,15 +92,21 @@ class Link:
     df, rate = 1, 0.1 # of the prior of `strength`: a chi-squared number of `df`, divided by `rate`
     def __init__(self, features:Tensor, k:int):
         known, tall = features.any(1), len(features) > features.shape[1]
-        features = features.double() - features[known].double().mean(0)
+        center = features[known].double().mean(0)
+        features = features.double() - center
         features[~known] = 0
         size, vectors = torch.linalg.eigh(features.T @ features if tall else features @ features.T)
         kept = size > 1e-6 * size[-1]
         size, vectors = size[kept], vectors[:, kept]
         self.basis = (features @ vectors if tall else vectors * size.sqrt()).float()
+        self.turn = (vectors if tall else features.T @ vectors / size.sqrt()).float()
+        self.center = center.float()
         self.size, self.strength = size.float(), torch.tensor(5., device=size.device)
         self.beta = self.basis.new_zeros(len(size), k)
         self.fitted = self.basis @ self.beta
+    @property
+    def matrix(self) -> Tensor: # A row a feature
+        return self.turn @ self.beta
     def draw(self,
         left:Tensor, # A row a user: their vectors less all else in the prior's mean
         precision:Tensor, # Of the vectors around the mean
@@ -241,6 +248,10 @@ class OrderedProbit:
         return (score + sd * torch.special.ndtri(p.clamp(1e-12, 1 - 1e-12))).float()
 
 # %% ../nbs/library/bpmf.ipynb #5eecc226
+def pair_scores(u:Tensor, v:Tensor) -> Tensor: # ...
+    "Factors . factors + both biases, of vectors ... x K whose last number is the bias"
+    return (u[..., :-1] * v[..., :-1]).sum(-1) + u[..., -1] + v[..., -1]
+
 class Gibbs:
     "A Gibbs sampler of ratings: user's factors . item's + both biases + sittings + noise"
     def __init__(self,
@@ -269,8 +280,7 @@ class Gibbs:
     def weight(self) -> Tensor: return self.noise.each[self.by_user.idx]
     def scores(self) -> Tensor:
         "What the current draw says of each training row"
-        u, v = (side.vectors[idx] for side, idx in zip((self.users, self.items), self.x))
-        res = (u[:, :-1] * v[:, :-1]).sum(1) + u[:, -1] + v[:, -1]
+        res = pair_scores(*(side.vectors[idx] for side, idx in zip((self.users, self.items), self.x)))
         for o in self.sittings: res = res + o.added
         return res
     def sweep(self):
@@ -288,17 +298,25 @@ class Gibbs:
             left = left - o.added
         self.noise.draw(left, self.by_user, g)
     def state(self) -> dict: # Name to tensor
-        "What predictions need of the current draw"
-        half = {'user': self.users.vectors, 'item': self.items.vectors,
-                'item_mean': self.items.expected, 'noise': self.noise.each.rsqrt()}
+        "What predictions need of the current draw; a row a user, an item, a feature, or one for all"
+        half = {'item_expected': self.items.expected, 'noise': self.noise.each.rsqrt(),
+                'common_noise': self.noise.common.rsqrt()[None]}
         half |= {f'effect_{i}': o.effect for i, o in enumerate(self.sittings)}
+        for name, side in (('user', self.users), ('item', self.items)):
+            half |= {name: side.vectors, f'{name}_mean': side.mean[None],
+                     f'{name}_precision': side.precision[None]}
+            half |= {f'{name}_link_{i}': o.matrix for i, o in enumerate(side.links)}
         res = {name: o.half() for name, o in half.items()}
         return res | {'cuts': self.probit.cuts.float()} if self.probit else res
 
 # %% ../nbs/library/bpmf.ipynb #7f567589
+def as_blocks(features:Tensor|Iterable|None) -> list:
+    "None, one block of features or some, as a list"
+    return [] if features is None else [features] if isinstance(features, Tensor) else [*features]
+
 def feature_blocks(features, classes:CategoryMap, name, device) -> list: # Tensors on `device`
-    "`features` (None, a tensor or several) as a list; `ValueError` where rows do not fit `classes`"
-    blocks = [] if features is None else [features] if isinstance(features, Tensor) else [*features]
+    "`features` as a list; `ValueError` where rows do not fit `classes`"
+    blocks = as_blocks(features)
     for o in blocks:
         if len(o) != len(classes):
             raise ValueError(f'{len(o):,} rows of features, and {len(classes):,} entries in '
@@ -331,10 +349,10 @@ def one_hot_features(
 class BPMF(Module):
     """Bayesian matrix factorisation by Gibbs sampling (Salakhutdinov and Mnih, 2008), with features
     in the priors' means (Simm and others, 2017). Its draws take 2 bytes a number: `n_draws` x
-    (`n_factors` + 1) numbers a user, twice that an item, `n_draws` a sitting and a user."""
+    (`n_factors` + 1) numbers a user and a feature, twice that an item, `n_draws` a sitting."""
     def __init__(self, dls:DataLoaders,
         n_factors:int=10, # Length of the vectors, not counting the bias
-        n_sweeps:int=150, # How often to draw everything; 0 for a model to load a saved one into
+        n_sweeps:int=150, # How often to draw everything
         user_features:Tensor|Iterable|None=None, # A row an entry of `dls.classes`; or some blocks
         item_features:Tensor|Iterable|None=None, # The same for items
         spans:Iterable=(86400,), # Where `dls` have times: lengths of a sitting in seconds, or none
@@ -344,20 +362,20 @@ class BPMF(Module):
         n_draws:int=100, # How many draws to keep at most
         seed:int|None=0, # The same seed gives the same draws; None follows `set_seed`
     ):
-        check_counts(0, n_factors=n_factors, n_sweeps=n_sweeps)
+        check_counts(0, n_factors=n_factors)
+        check_counts(n_sweeps=n_sweeps, n_draws=n_draws)
         burn_in = n_sweeps // 4 if burn_in is None else burn_in
         check_counts(0, burn_in=burn_in)
-        check_counts(n_draws=n_draws)
-        if n_sweeps and burn_in >= n_sweeps:
+        spans = [] if dls.train.times is None else [*spans]
+        for span in spans: check_counts(span=span)
+        if burn_in >= n_sweeps:
             raise ValueError(f'burn_in={burn_in}: forget fewer than all {n_sweeps} sweeps.')
-        x, y, spans = dls.train.x, dls.train.y.flatten(), [*spans]
+        x, y = dls.train.x, dls.train.y.flatten()
         users, items = [feature_blocks(o, c, name, x.device) for o, (name, c)
                         in zip((user_features, item_features), dls.classes.items())]
         (lo, hi), mean = y.aminmax(), y.mean()
         unit = y.std(correction=0) if hi > lo else torch.ones_like(hi)
         levels = y.unique() if ordinal else torch.stack([lo, hi])
-        for name, o in (('mean', mean), ('unit', unit), ('levels', levels)):
-            self.register_buffer(name, o)
         seed = int(torch.randint(2**31, ())) if seed is None else seed
         n_users, n_items = map(len, dls.classes.values())
         gibbs = Gibbs(x, y if ordinal else (y - mean) / unit, n_users, n_items, n_factors,
@@ -367,25 +385,43 @@ class BPMF(Module):
         for sweep in Bar(range(n_sweeps), unit='sweep'):
             gibbs.sweep()
             if sweep in kept.tolist(): draws.append(gibbs.state())
-        for name, first in gibbs.state().items():
-            some = [o[name] for o in draws]
-            self.register_buffer(name, torch.stack(some, 1) if some else first[:, None][:, :0])
-        self.dls, self.spans = dls, spans if gibbs.sittings else []
-        for i, o in enumerate(gibbs.sittings): self.register_buffer(f'keys_{i}', o.keys)
+        state = {name: torch.stack([o[name] for o in draws], 1) for name in draws[0]}
+        state |= {'mean': mean, 'unit': unit, 'levels': levels, 'spans': x.new_tensor(spans).long()}
+        state |= {f'keys_{i}': o.keys for i, o in enumerate(gibbs.sittings)}
+        for name, side in (('user', gibbs.users), ('item', gibbs.items)):
+            state |= {f'{name}_center_{i}': o.center for i, o in enumerate(side.links)}
+        self._take(dls, state)
 
-    @property
-    def uses_times(self) -> bool: return bool(self.spans)
+    def _take(self, dls, state):
+        self.dls, self.uses_times = dls, len(state['spans']) > 0
+        for name, o in state.items(): self.register_buffer(name, o)
+
+    @classmethod
+    def from_state(cls,
+        dls:DataLoaders, # Loaders of the same users and items
+        state:dict, # The `state_dict` of the model to have again
+    ) -> 'BPMF':
+        "A trained model from its tensors. Raises `ValueError` where they do not fit `dls`."
+        self = cls.__new__(cls)
+        for key, (name, c) in zip(('user', 'item'), dls.classes.items()):
+            if len(state[key]) != len(c):
+                raise ValueError(f'{len(state[key]):,} rows of {key}s, and {len(c):,} entries in '
+                                 f'dls.classes[{name!r}]: it was trained on others.')
+        self._take(dls, state)
+        return self
 
     def _ratings(self, x, times, item):
         "Mean and variance of the rating of each pair, in each draw, by items' vectors `item`"
         users, items = x.long().T
-        u, v = self.user[users].float(), item[items].float()
-        score = (u[..., :-1] * v[..., :-1]).sum(-1) + u[..., -1] + v[..., -1]
+        score = pair_scores(self.user[users].float(), item[items].float())
         if times is not None:
             for i, span in enumerate(self.spans):
                 rows = sitting_rows(getattr(self, f'keys_{i}'), span, users, times)
                 score = score + getattr(self, f'effect_{i}')[rows].float()
-        noise = self.noise[users if len(self.noise) > 1 else users * 0].float()
+        return self._stars(score, self.noise[users if len(self.noise) > 1 else users * 0].float())
+
+    def _stars(self, score, noise):
+        "Mean and variance of ratings with these scores and standard deviations of their noise"
         if not hasattr(self, 'cuts'):
             return (self.mean + self.unit * score).clamp(*self.levels), (self.unit * noise)**2
         mean, square = self.levels[0].expand_as(score), self.levels[0].square().expand_as(score)
@@ -407,7 +443,7 @@ class BPMF(Module):
         times:Tensor|None=None, # n int64: when, in seconds; below 0, or none at all: unknown
     ) -> Tensor: # n
         "The mean rating of each pair, in stars"
-        return self._in_parts(lambda mean, var: mean.mean(1), x, times, self.item_mean)
+        return self._in_parts(lambda mean, var: mean.mean(1), x, times, self.item_expected)
 
     def draws(self,
         x:Tensor, # n x 2: user and item index
@@ -435,7 +471,42 @@ class BPMF(Module):
         res = {'prediction': self(dl.x, dl.times), 'std': self.std(dl.x, dl.times, noise)}
         return pd.DataFrame({k: v.cpu().numpy() for k, v in res.items()}, index=df.index)
 
-    def _load_from_state_dict(self, state, prefix, *args):
-        for name, o in self._buffers.items(): # other sweeps, other numbers of draws
-            if prefix + name in state: setattr(self, name, o.new_empty(state[prefix + name].shape))
-        super()._load_from_state_dict(state, prefix, *args)
+    @torch.no_grad()
+    def fold_in(self,
+        rated:Tensor, # Indices of the items that a new user rated
+        ratings:Tensor, # In stars
+        features:Tensor|Iterable|None=None, # The newcomer's row of each block; unknown by default
+        is_item:bool=False, # Is the newcomer an item? `rated` are then users
+    ) -> Tensor: # draws x (n_factors + 1): factors, and in the last column the bias
+        "What is expected of a newcomer's vector, in each draw"
+        if hasattr(self, 'cuts'):
+            raise ValueError('a model with ordinal=True folds nobody in: make one without.')
+        m:Any = self._buffers
+        own, other = ('item', 'user') if is_item else ('user', 'item')
+        rated, ratings = (o.to(m['mean'].device) for o in (rated, ratings))
+        v = m[other][rated].float()
+        left = ((ratings - m['mean']) / m['unit'])[:, None] - v[..., -1]
+        v = torch.cat([v[..., :-1], torch.ones_like(v[..., :1])], -1)
+        noise = m['noise'][rated] if is_item and len(m['noise']) > 1 else m['common_noise']
+        weight = noise.float().expand_as(left)**-2
+        mean, prior = (m[f'{own}_{o}'][0].float() for o in ('mean', 'precision'))
+        for i, row in enumerate(as_blocks(features)):
+            center = m.get(f'{own}_center_{i}', mean[:0])
+            if row.numel() != len(center):
+                raise ValueError(f'block {i} of features has {row.numel():,} numbers; the model was '
+                                 f'trained on {len(center):,} of {own}s in this place.')
+            row = row.flatten().to(mean.device) - center
+            mean = mean + torch.einsum('f,fsk->sk', row, m[f'{own}_link_{i}'].float())
+        precision = torch.einsum('nsk,nsl,ns->skl', v, v, weight) + prior
+        shift = torch.einsum('nsk,ns->sk', v, weight * left) + (prior @ mean[..., None])[..., 0]
+        return torch.linalg.solve(precision, shift)
+
+    @torch.no_grad()
+    def score_newcomer(self,
+        vectors:Tensor, # draws x (n_factors + 1), from `fold_in`
+        is_item:bool=False, # Of an item?
+    ) -> Tensor: # Predictions of all items, or of an item for all users, in stars
+        "The mean rating of a newcomer and everything on the other side"
+        other:Any = self.user if is_item else self.item
+        score = pair_scores(vectors.to(other.device), other.float())
+        return self._stars(score, 0)[0].mean(1)

@@ -15,6 +15,7 @@ from fastcore.basics import patch
 from fastcore.meta import delegates
 from torch import nn
 
+from .bpmf import BPMF
 from .callbacks import Callback
 from .collab import CollabLearner, EmbeddingDotBias, has_factors
 from .dataloaders import CategoryMap, CollabDataLoaders, RatingDataLoader
@@ -45,6 +46,7 @@ def _arguments(model):
         return repr(m), [type(o) for o in m.modules()], shapes
 
     name = type(model).__name__
+    if type(model) is BPMF: return {} # its tensors say it all
     if _MODELS.get(name) is not type(model): return None
     with suppress(AttributeError, TypeError, ValueError):
         if isinstance(model, LikesModel): given = model.args()
@@ -160,7 +162,7 @@ def _dls_parts(dls, rows):
     names = [*dls.classes, dls.rating_name, *([] if dls.time_name is None else [dls.time_name])]
     meta = {'columns': names, 'users': users, 'items': items,
             'loaders': loaders, 'vocabulary': _vocabulary(dls)}
-    return meta, tensors
+    return meta | ({'implicit': True} if dls.implicit else {}), tensors
 
 # %% ../nbs/library/persistence.ipynb #deeaa307
 def _make_dls(meta, tensors, device):
@@ -171,7 +173,8 @@ def _make_dls(meta, tensors, device):
         times = tensors[f'{name}/times'].to(device) if f'{name}/times' in tensors else None
         loaders.append(RatingDataLoader(*xy, o['bs'], o['shuffle'], o['drop_last'], times))
     cats = [CategoryMap(pd.Series(meta[k], dtype=object)) for k in ('users', 'items')]
-    dls = CollabDataLoaders(*loaders, dict(zip(meta['columns'], cats)), *meta['columns'][2:])
+    dls = CollabDataLoaders(*loaders, dict(zip(meta['columns'], cats)), *meta['columns'][2:],
+                            implicit=meta.get('implicit', False))
     for k, t in _part(tensors, 'items/').items(): setattr(dls.history, k, t)
     if _vocabulary(dls) != meta['vocabulary']:
         raise ValueError('its users or items are not those that its rows stand for')
@@ -214,9 +217,9 @@ def load_learner(
             if args is None:
                 shapes = ', '.join(f'{k} {tuple(v.shape)}' for k, v in weights.items())
                 raise ValueError(f'{path} holds a model of class {name}, which load_learner cannot '
-                    f"make by itself (it can make {', '.join(_MODELS)}, unchanged). Pass model=, "
+                    f"make by itself (it can make {', '.join(_MODELS)} and BPMF, unchanged). Pass model=, "
                     f'a {name} made with the arguments it had; its weights are {shapes}.')
-            model = _make_model(name, args)
+            model = BPMF.from_state(dls, weights) if name == 'BPMF' else _make_model(name, args)
         _check_fit(path, model, weights)
         model.load_state_dict(weights, assign=by_name)
         if isinstance(model, EmbeddingDotBias):

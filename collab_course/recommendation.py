@@ -45,6 +45,7 @@ class RidgeFit:
 # %% ../nbs/library/recommendation.ipynb #83f801b8
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np, pandas as pd
 
@@ -59,20 +60,23 @@ from .validation import check_columns, check_counts, rating_values, warn
 @dataclass(eq=False)
 class Profile:
     "What a model knows of a user, trained or folded in. With `is_item`, of an item and its raters."
-    weight: torch.Tensor # Factors
-    bias: torch.Tensor # One number
+    weight: torch.Tensor # Factors; of a `BPMF`, a row a draw
+    bias: torch.Tensor # One number; of a `BPMF`, one a draw
     rated: torch.Tensor # Indices of what was rated
     ratings: torch.Tensor # In stars
     noise: float = NOISE # Standard deviation of a rating around its prediction, in stars
     is_item: bool = False # Is it an item?
     @property
-    def row(self) -> torch.Tensor: # 1 x (factors + 1), as in `FactorTables`
-        return torch.cat([self.weight, self.bias.view(1)])[None]
+    def row(self) -> torch.Tensor: # 1 x (factors + 1), as in `FactorTables`; or 1 x draws x ...
+        return torch.cat([self.weight, self.bias[..., None]], dim=-1)[None]
     def preds(self, learn:Learner) -> torch.Tensor:
         "Predictions for all items (of an item, for all users), in the order of the classes"
-        return FactorTables(learn.model).predict(self.row, self.is_item)[0]
+        model:Any = learn.model
+        if hasattr(model, 'score_newcomer'): return model.score_newcomer(self.row[0], self.is_item).cpu()
+        return FactorTables(model).predict(self.row, self.is_item)[0]
     def __repr__(self):
-        return f'Profile({len(self.weight)} factors, bias {self.bias:.2f}, {len(self.rated)} ratings)'
+        n, bias = self.weight.shape[-1], self.bias.mean()
+        return f'Profile({n} factors, bias {bias:.2f}, {len(self.rated)} ratings)'
 
 # %% ../nbs/library/recommendation.ipynb #0fe14a69
 def _beside(own:dict, **ours) -> dict:
@@ -107,7 +111,7 @@ def _read_ratings(learn, ratings, name):
     code = classes.encode(ratings[name]).long()
     classes.check_form(ratings[name], code, name)
     stars = torch.from_numpy(rating_values(ratings, rating_name))
-    lo, hi = learn.model.y_range or (-torch.inf, torch.inf)
+    lo, hi = getattr(learn.model, 'y_range', None) or (-torch.inf, torch.inf)
     for val, star in zip(ratings[name], stars.tolist()):
         if not lo <= star <= hi:
             raise ValueError(f'the rating of {val!r} is {star:g}: '
@@ -115,20 +119,24 @@ def _read_ratings(learn, ratings, name):
     _warn_unknown(classes, name, ratings[name], code, 'ratings')
     return code[code > 0], stars[code > 0]
 
-def _newcomer(learn, tables, ratings, noise=NOISE, is_item=False):
+def _newcomer(learn, ratings, noise=NOISE, is_item=False, features=None):
     "The `Profile` of a newcomer who gave these `ratings`"
+    tables = None if hasattr(learn.model, 'score_newcomer') else FactorTables(learn.model)
     rated, stars = _read_ratings(learn, ratings, learn.dls.user_name if is_item else learn.dls.item_name)
-    theta = RidgeFit(tables, rated, stars, noise, is_item).theta
-    return Profile(theta[:-1], theta[-1], rated, stars, noise, is_item)
+    if tables: theta = RidgeFit(tables, rated, stars, noise, is_item).theta
+    else: theta = learn.model.fold_in(rated, stars, features, is_item).cpu()
+    return Profile(theta[..., :-1], theta[..., -1], rated, stars, noise, is_item)
 
 def fold_in(
-    learn:Learner, # A learner whose model is an `EmbeddingDotBias`
+    learn:Learner, # A learner whose model is an `EmbeddingDotBias` or a `BPMF`
     ratings:dict|pd.DataFrame, # The newcomer's: item to stars, or a table with both columns
     noise:float=NOISE, # Standard deviation of a rating around its prediction, in stars
     is_item:bool=False, # Is the newcomer an item, rated by known users? `ratings` then holds users
+    features:torch.Tensor|Iterable|None=None, # Of a `BPMF` with features, the newcomer's row or rows
 ) -> Profile: # Of nobody's ratings, the average user's
-    "Factors and bias of a new user by ridge regression; `TypeError` on a model without factors"
-    return _newcomer(learn, FactorTables(learn.model), ratings, noise, is_item)
+    """Factors and bias of a new user by ridge regression, or in each draw of a `BPMF`, which knows the
+    noise; `TypeError` on a model without factors"""
+    return _newcomer(learn, ratings, noise, is_item, features)
 
 # %% ../nbs/library/recommendation.ipynb #1c6970f7
 def _profile(learn, tables, user):
@@ -136,7 +144,7 @@ def _profile(learn, tables, user):
     if isinstance(user, Profile):
         if user.is_item: raise TypeError('this Profile is of an item: its `preds` are for users.')
         return user
-    if isinstance(user, (dict, pd.DataFrame)): return _newcomer(learn, tables, user)
+    if isinstance(user, (dict, pd.DataFrame)): return _newcomer(learn, user)
     if isinstance(user, list): raise TypeError(
         f'{type(learn.model).__name__} learned from stars: of somebody new, pass {{item: stars}}. '
         'LikesKNN, EASE and IALS take a list of items.')
@@ -268,12 +276,12 @@ def recommend(
     prediction is the sum of what the average user is predicted to give and of the user's match.
     Raises `ValueError` on an unknown user, and where nothing is left to list."""
     check_counts(n=n)
-    dls, profile, liked = learn.dls, None, None
+    dls, tables, liked = learn.dls, None, None
     if isinstance(learn.model, LikesModel): preds, rated, liked = _by_likes(learn, user)
     elif has_factors(learn.model) or isinstance(user, (dict, pd.DataFrame, Profile, list)):
-        tables = FactorTables(learn.model)
+        if has_factors(learn.model): tables = FactorTables(learn.model)
         profile = _profile(learn, tables, user)
-        preds, rated = tables.predict(profile.row)[0], profile.rated
+        preds, rated = profile.preds(learn), profile.rated
     else:
         row = _user_row(learn, user)
         users, n_items = torch.tensor([row], device=dls.device), len(dls.classes[dls.item_name])
@@ -286,7 +294,7 @@ def recommend(
     table, parts = _ranked(dls, best, prediction=preds[best]), {}
     if liked is not None and len(best):
         parts = {'because': _because(learn, liked, _reasons(learn, liked, best), preds[best])}
-    if profile: parts = _parts(learn, tables, profile, best, preds[best])
+    if tables: parts = _parts(learn, tables, profile, best, preds[best])
     return table.assign(**_beside({o: table[o] for o in table}, **parts))
 
 # %% ../nbs/library/recommendation.ipynb #f52d3cdd

@@ -297,8 +297,13 @@ def test_cold_start():
     dls = CollabDataLoaders.from_df(df, valid_idx=np.flatnonzero(df.item < 10))
     features = one_hot_features(pd.DataFrame({'kind': kind.astype(str)}), ['kind'], dls.classes['item'])
     y = dls.valid.y.flatten()
-    new = (BPMF(dls, 3, 60, item_features=features)(dls.valid.x) - y).square().mean().sqrt()
+    learn = Learner(dls, BPMF(dls, 3, 60, item_features=features))
+    new = (learn.model(dls.valid.x) - y).square().mean().sqrt()
     by_kind = df[df.item >= 10].rating.groupby(kind[df.item[df.item >= 10]]).mean()
+    everybody = torch.cartesian_prod(torch.arange(81), tensor([4]))
+    folded = fold_in(learn, {}, is_item=True, features=features[4]) # nobody rated item 3, and here it is unknown
+    torch.testing.assert_close(folded.preds(learn), learn.model(everybody), atol=5e-3, rtol=0)
+    assert {*recommend(learn, 5, 20, exclude_seen=False, min_ratings=0).item} & {*range(10)}
     assert new < 0.55 and new < 0.6 * (tensor(by_kind[kind[df.item[df.item < 10]]].to_numpy()) - y).square().mean().sqrt()
 
 # In and out
@@ -324,10 +329,49 @@ def test_saved_and_loaded(small, tmp_path):
     times = small.train.times
     model = BPMF(small, 3, 12, rated_features(small)[0], ordinal=True, spans=(60,))
     torch.save(model.state_dict(), tmp_path/'draws.pt')
-    again = BPMF(small, 3, 0, ordinal=True, spans=(60,))
-    again.load_state_dict(torch.load(tmp_path/'draws.pt', weights_only=True))
-    for o in ('__call__', 'std', 'draws'): assert torch.equal(*(getattr(m, o)(small.train.x, times) for m in (model, again)))
-    with pytest.raises(RuntimeError): BPMF(small, 3, 0).load_state_dict(model.state_dict())
+    learn = Learner(small, model)
+    learn.export(tmp_path/'whole.zip')
+    learn.export(tmp_path/'bare.zip', rows=False)
+    learn.save(tmp_path/'weights.zip')
+    state = torch.load(tmp_path/'draws.pt', weights_only=True)
+    for again in (BPMF.from_state(small, state), load_learner(tmp_path/'whole.zip').model, load_learner(tmp_path/'bare.zip').model):
+        for o in ('__call__', 'std', 'draws'): assert torch.equal(*(getattr(m, o)(small.train.x, times) for m in (model, again)))
+    rows = small.decode(small.valid.x).assign(time=small.valid.times.numpy())
+    pd.testing.assert_frame_equal(load_learner(tmp_path/'bare.zip').model.predict(rows), model.predict(rows))
+    alike = Learner(small, BPMF(small, 3, 12, rated_features(small)[0], ordinal=True, spans=(60,), seed=1)).load(tmp_path/'weights.zip')
+    assert torch.equal(alike.model(small.valid.x), model(small.valid.x))
+    for wrong in (BPMF(small, 3, 12), BPMF(small, 3, 12, ordinal=True, spans=(60,))):
+        with pytest.raises(ValueError, match='do not fit this BPMF'): Learner(small, wrong).load(tmp_path/'weights.zip')
+    with pytest.raises(ValueError, match="31 rows of users, and 6 entries"):
+        BPMF.from_state(CollabDataLoaders.from_df(make_ratings(5, 40, 100), seed=0), state)
+
+def test_a_newcomer_is_folded_in():
+    df = make_ratings(30, 40, 700, seed=3)
+    dls = CollabDataLoaders.from_df(df, seed=0)
+    kinds = torch.randn(41, 2, generator=rng(0))
+    learn = Learner(dls, BPMF(dls, 3, 30, item_features=[rated_features(dls)[1], kinds]))
+    model = learn.model
+    rated, stars = tensor([3, 9, 17]), tensor([5., 1., 4.])
+    vectors = model.fold_in(rated, stars)
+    for s in (0, 11): # least squares: a row a rating, and the prior's rows
+        v, prior = model.item[rated, s].double(), model.user_precision[0, s].double()
+        root, sd = torch.linalg.cholesky(prior).T, model.common_noise[0, s].double()
+        A = torch.cat([torch.cat([v[:, :-1], torch.ones(3, 1)], 1) / sd, root])
+        y = torch.cat([((stars - model.mean) / model.unit - v[:, -1]) / sd, root @ model.user_mean[0, s].double()])
+        torch.testing.assert_close(vectors[s].double(), torch.linalg.lstsq(A, y).solution, atol=1e-4, rtol=1e-3)
+    profile = fold_in(learn, {3: 5., 9: 1., 17: 4.})
+    assert '3 factors' in repr(profile) and torch.equal(profile.preds(learn), model.score_newcomer(vectors))
+    listed = recommend(learn, profile, n=5)
+    assert not {3, 9, 17} & {*listed.item} and listed.equals(recommend(learn, {3: 5., 9: 1., 17: 4.}, n=5))
+    one = (model.item[listed.item.to_numpy()[0]].float(), vectors)
+    scores = (one[0][:, :-1] * one[1][:, :-1]).sum(1) + one[0][:, -1] + one[1][:, -1]
+    assert listed.prediction.iloc[0] == pytest.approx((model.mean + model.unit * scores).clamp(1, 5).mean().item(), abs=1e-4)
+    known = df[df.user == 7]
+    again = fold_in(learn, known[['item', 'rating']]).preds(learn)
+    assert np.corrcoef(again[1:], model(torch.cartesian_prod(tensor([7]), torch.arange(1, 41))))[0, 1] > 0.8
+    with pytest.raises(ValueError, match='block 0 of features has 30 numbers; the model was trained on 31 of items'): fold_in(learn, {}, is_item=True, features=[torch.zeros(30), kinds[0]])
+    with pytest.raises(ValueError, match='block 0 of features has 2 numbers; the model was trained on 0 of users'): fold_in(learn, {}, features=kinds[0])
+    with pytest.raises(ValueError, match='ordinal=True folds nobody in'): fold_in(Learner(dls, BPMF(dls, 2, 4, ordinal=True)), {3: 5})
 
 def test_it_is_a_model_like_the_others(small):
     df = make_ratings(30, 40, 700, seed=3)
@@ -348,9 +392,9 @@ def test_draws_are_bounded_and_spread_over_the_sweeps(small):
 
 def test_scale_of_the_ratings_does_not_matter():
     df = make_ratings(30, 40, 700, seed=3)
-    dls, other = (CollabDataLoaders.from_df(df.assign(rating=r), seed=0) for r in (df.rating, df.rating * 100 - 7))
+    dls, other = (CollabDataLoaders.from_df(df.assign(rating=r), seed=0) for r in (df.rating, df.rating * 10 + 7))
     a, b = (BPMF(o, 3, 6)(o.valid.x) for o in (dls, other))
-    torch.testing.assert_close(a * 100 - 7, b, atol=1, rtol=0)
+    torch.testing.assert_close(a * 10 + 7, b, atol=0.1, rtol=0)
     same = CollabDataLoaders.from_df(df.assign(rating=4.), seed=0)
     assert (BPMF(same, 3, 6)(same.valid.x) == 4).all()
 

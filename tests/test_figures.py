@@ -21,12 +21,12 @@ def test_as_good_as_the_classic_lesson(table, run): assert table.loc[run, 'mean'
 def test_as_good_as_plain_pytorch(table, run):
     for seed, plain in zip(SEEDS, RUNS[run][4]): assert table.loc[run, seed] <= 1.01 * plain, seed
 
-def test_readme_quotes_what_is_measured(table):
-    "Each run's row in README.md: three seeds and their mean, to the half percent that processors may differ by"
-    text = (Path(__file__).parent.parent/'README.md').read_text(encoding='utf-8')
+def test_results_quote_what_is_measured(table):
+    "Each run's row on the page of results: three seeds and their mean, to the half percent that processors may differ by"
+    text = (Path(__file__).parent.parent/'nbs/results.md').read_text(encoding='utf-8')
     for run in RUNS:
         row = re.search(rf'^\| `?{re.escape(run)}`? \|(.*)\|$', text, re.M)
-        assert row, f'README.md has no row for {run}'
+        assert row, f'results.md has no row for {run}'
         quoted = [float(o) for o in re.findall(r'\d\.\d+', row.group(1))][:4]
         assert quoted == pytest.approx(table.loc[run, [*SEEDS, 'mean']].tolist(), rel=0.005)
 
