@@ -63,6 +63,8 @@ class EmbeddingDotBias(Module):
         table = self.i_weight if is_item else self.u_weight
         return table.weight.detach().cpu()[self._rows(arr, is_item)]
     def _rows(self, arr, is_item):
+        if not hasattr(self, 'classes'): raise ValueError('this model was made from numbers of users and items, '
+            'and knows no names: make it by EmbeddingDotBias.from_classes(n_factors, dls.classes).')
         name = self.item if is_item else self.user
         code = self.classes[name].encode(arr)
         self.classes[name].check_known(arr, code, name)
