@@ -25,6 +25,7 @@ from .models import *
 from .optimiser import *
 from .callbacks import *
 from .learner import *
+from .gpu import *
 from .interpretation import *
 from .collab import *
 from .recommendation import *

@@ -78,7 +78,9 @@ class CategoryMap:
         return {o for k, at in places.items() for o in self.items[max(1, at - reach[k]):at + reach[k]]}
     def row(self, val:Hashable, what:str='value', way_out:str='') -> int:
         "The index of `val`, which is a `what`. Raises `ValueError` where it is unknown."
-        if row := self.o2i.get(val, 0): return row
+        try: row = self.o2i.get(val, 0)
+        except TypeError: raise TypeError(f'{what} is a {type(val).__name__}: name one {what} at a time.') from None
+        if row: return row
         close = self.close(val) or 'nothing'
         raise ValueError(f'no {what} {val!r}. Close to it: {close}.{way_out}')
     def check_known(self, col:Iterable, code:ArrayLike, name:Hashable, way_out:str=''):
@@ -218,6 +220,10 @@ class DataLoaders(Without):
         y = torch.cat([dl.y.flatten() for dl in self])
         return tuple(o.item() for o in y.aminmax()) if len(y) else (float('nan'), float('nan'))
     def one_batch(self) -> tuple: return self.train.one_batch()
+    def check_model(self, model:object):
+        "Raise `ValueError` where it is known that a learner or `model` was made for other users or items"
+        classes = getattr(getattr(model, 'dls', model), 'classes', None)
+        if classes: self.check_classes(classes, f'the {type(model).__name__}')
     def check_classes(self, classes:dict, what:str):
         "Raise `ValueError` unless `what` with these `classes` has the users and items of these loaders"
         for (name, own), other in zip(self.classes.items(), classes.values()):
