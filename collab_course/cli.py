@@ -44,7 +44,7 @@ def _ratings(args):
     item = choose_columns(ratings, args.user, args.item, args.rating, args.implicit)[1]
     return add_titles(ratings, _table(args.titles, args), item), 'title'
 
-# %% ../nbs/library/cli.ipynb #be31c562
+# %% ../nbs/library/cli.ipynb #18884d01
 RANK, SIZE = (int(os.environ.get(name, n)) for name, n in (('RANK', 0), ('WORLD_SIZE', 1)))
 
 def _trained(args):
@@ -53,27 +53,25 @@ def _trained(args):
     from collab_course.dataloaders import CollabDataLoaders
     from collab_course.learner import set_seed
     (ratings, item_name), device = _ratings(args), args.device
-    if SIZE > 1 and device == 'cuda': device = f"cuda:{os.environ['LOCAL_RANK']}"
-    dls = CollabDataLoaders.from_df(ratings, args.valid_pct, args.user, item_name, args.rating, seed=args.seed,
-                                    bs=args.bs, device=device, implicit=args.implicit)
+    if SIZE > 1:
+        import torch.distributed as dist
+        from collab_course.distributed import DistributedLearner
+        if device == 'cuda': device = f"cuda:{os.environ['LOCAL_RANK']}"
+        dist.init_process_group()
+    dls = CollabDataLoaders.from_df(ratings, args.valid_pct, args.user, item_name, args.rating,
+                                    seed=args.seed, bs=args.bs, device=device, implicit=args.implicit)
     if args.implicit: return _lister(dls, args)
     lo, hi = dls.rating_range
     span = hi - lo or 1
     set_seed(args.seed)
     learn = collab_learner(dls, args.factors, y_range=args.y_range or (lo - span/4, hi + span/8))
     if SIZE == 1: learn.fit_one_cycle(args.epochs, args.lr, wd=args.wd)
-    else: _fit_together(learn, args)
+    else:
+        part = DistributedLearner(learn)
+        part.fit_one_cycle(args.epochs, args.lr, wd=args.wd)
+        part.gather()
+        dist.destroy_process_group()
     return learn
-
-def _fit_together(learn, args):
-    "Train `learn` with the other processes of the job that torchrun started"
-    import torch.distributed as dist
-    from collab_course.distributed import DistributedLearner
-    dist.init_process_group()
-    part = DistributedLearner(learn)
-    part.fit_one_cycle(args.epochs, args.lr, wd=args.wd)
-    part.gather()
-    dist.destroy_process_group()
 
 def _lister(dls, args):
     "A learner that makes lists from likes, with nothing to choose"
@@ -101,6 +99,8 @@ def _errors(learn, dl=None):
         names = ('recall', ''), ('ndcg', ''), ('ndcg', '_of_popular')
         return {'pairs': dls.valid.n} | {f'{k}_at_10{m}': of[m][k] for k, m in names}
     preds, targs = learn.get_preds(dl=dl)
+    if targs.isnan().any(): raise ValueError(f'column {learn.dls.rating_name!r} is missing: name the one with '
+                                             'the ratings by --rating')
     if not len(targs): raise ValueError('the model was exported without ratings, '
                                         'so there are none to evaluate it on: pass --csv')
     res, y = {'ratings': len(targs)}, learn.dls.train.y
