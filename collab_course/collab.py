@@ -252,6 +252,9 @@ def collab_learner(
     **kwargs) -> Learner:
     "A `Learner` with a model for ratings. `ValueError` where an argument does not fit."
     check_loaders(dls)
+    if dls.implicit: raise ValueError(
+        f'column {dls.rating_name!r} says who had what, and holds no ratings to predict: Learner(dls, EASE(dls)) '
+        'makes lists, and so does collab_learner(ranking_dls(dls), loss_func=bpr_loss) after a training.')
     if y_range is not None: _check_range(dls, y_range)
     if isinstance(emb_szs, dict):
         wrong = [o for o in emb_szs if o not in dls.classes]

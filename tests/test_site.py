@@ -206,7 +206,7 @@ def test_reference(page, site):
 def test_search_finds_the_lesson_first(word, page, site):
     page.goto(f'{site}/search.html?q={word}')
     page.wait_for_function("document.querySelector('#search-results')?.innerText.includes('finished')") # better ones come in before others
-    assert word.replace(' ', '_') in page.locator('ul.search li a').first.get_attribute('href')
+    assert f"_{word.replace(' ', '_')}.html" in page.locator('ul.search li a').first.get_attribute('href')
 
 def test_wrong_address(chrome, tmp_path):
     "The page for it works at any depth, as GitHub shows it"
