@@ -28,7 +28,6 @@ from .learner import Learner, one_cycle
 from .models import DotProduct, DotProductBias, DotProductParams, emb_sz_rule
 from .optimiser import Adam
 from .files import pack
-from .ranking import bpr_loss
 from .recommendation import fold_in
 
 # %% ../nbs/library/exercises.ipynb #ff1906e7
@@ -691,6 +690,24 @@ def _all_preds(learn):
     pairs = pd.MultiIndex.from_product([users, items], names=list(learn.dls.classes)).to_frame(index=False)
     return pd.DataFrame(learn.predict(pairs).to_numpy().reshape(len(users), -1), users, items)
 
+# %% ../nbs/library/exercises.ipynb #f05fb3b1
+def _wrong_pick(got, score, unfit, better):
+    "What is off about item `got`; the highest `score` is right, NaN will not do"
+    if isinstance(got, np.generic): got = got.item()
+    if not isinstance(got, str) or got not in score.index: return f'{got!r} is not among the items of the learner, such as {score.index[0]!r}'
+    if pd.isna(score[got]): return f'{got!r} {unfit}'
+    if score[got] < score.max() - 1e-4: return better.format(score.max() - score[got])
+
+@exercise('15.2', 'function')
+def _15_2(answer):
+    for seed in range(6):
+        learn, df = _titled(seed, 6, 40, 120)
+        count, spread = df['title'].value_counts(), _all_preds(learn).std()
+        for least in (1, int(count[spread.idxmax()]), int(count[spread.idxmax()]) + 1):
+            off = _wrong_pick(answer(learn, least), spread.where(count >= least), f'has fewer than {least} ratings',
+                              f'among items with at least {least} ratings there is one on which predictions differ more')
+            if off: return off
+
 # %% ../nbs/library/exercises.ipynb #6ebceefe
 @exercise('16.1', 'function')
 def _16_1(answer):
@@ -718,24 +735,6 @@ def _16_2(answer):
             kept = dict(rated)
             if off := off_by(answer(learn, rated, out, film), with_it - without, tol=1e-3, what='the effect of a rating'): return off
             if rated != kept: return 'your function changes the ratings that it is given'
-
-# %% ../nbs/library/exercises.ipynb #f05fb3b1
-def _wrong_pick(got, score, unfit, better):
-    "What is off about item `got`; the highest `score` is right, NaN will not do"
-    if isinstance(got, np.generic): got = got.item()
-    if not isinstance(got, str) or got not in score.index: return f'{got!r} is not among the items of the learner, such as {score.index[0]!r}'
-    if pd.isna(score[got]): return f'{got!r} {unfit}'
-    if score[got] < score.max() - 1e-4: return better.format(score.max() - score[got])
-
-@exercise('15.2', 'function')
-def _15_2(answer):
-    for seed in range(6):
-        learn, df = _titled(seed, 6, 40, 120)
-        count, spread = df['title'].value_counts(), _all_preds(learn).std()
-        for least in (1, int(count[spread.idxmax()]), int(count[spread.idxmax()]) + 1):
-            off = _wrong_pick(answer(learn, least), spread.where(count >= least), f'has fewer than {least} ratings',
-                              f'among items with at least {least} ratings there is one on which predictions differ more')
-            if off: return off
 
 # %% ../nbs/library/exercises.ipynb #593d861f
 @exercise('17.1')
@@ -783,11 +782,16 @@ def _17_3(answer):
         kind = 'a learner' if isinstance(model, Learner) else f'a model that returns shape {tuple(net(x).shape)}'
         if off := off_by(got['user_rmse'], right, tol=1e-4, what=f'user_rmse of {kind}'): return off
 
-# %% ../nbs/library/exercises.ipynb #ac6f32bc
-@exercise('18.1')
+# %% ../nbs/library/exercises.ipynb #f8c7310d
+@exercise('18.1', 'function')
 def _18_1(answer):
-    right = bpr_loss(torch.tensor([2., 0.5]), torch.tensor([1., 0.]))
-    return off_by(answer, right, tol=_TWO_DECIMALS, what='your loss')
+    gen = torch.Generator().manual_seed(18)
+    for n, k, liked, reg, alpha0 in ((6, 2, [4], 0.1, 1.), (40, 5, [3, 17, 0, 39], 0.02, 0.3)):
+        V, rows = torch.randn(n, k, generator=gen), torch.tensor(liked)
+        A = V[rows].t() @ V[rows] + alpha0 * V.t() @ V + reg * (len(rows) + alpha0 * n) * torch.eye(k)
+        right = torch.linalg.solve(A, V[rows].sum(dim=0))
+        off = off_by(answer(V.clone(), rows, reg, alpha0), right, tol=1e-4, what=f'the vector of a user who likes {len(rows)} of {n} movies')
+        if off: return off
 
 # %% ../nbs/library/exercises.ipynb #9a57a404
 @exercise('18.2')
@@ -864,9 +868,8 @@ def _21_1(answer):
     return off_by(answer, 200_000 * (100 + 1) * 4, tol=0.5)
 
 # %% ../nbs/library/exercises.ipynb #90ff6b55
-@exercise('21.2')
+@exercise('21.2', 'function')
 def _21_2(answer):
-    if not callable(answer): return 'it is no function of grads and rows'
     gen = torch.Generator().manual_seed(0)
     for rows in ([3, 3], [30, 34], [1, 7, 2], [5, 0], [0, 4, 0, 4]):
         parts = [torch.randn(n, 4, 2, generator=gen) for n in rows]
