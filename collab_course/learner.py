@@ -235,6 +235,7 @@ class Learner(Without):
         self.opt.param_groups[0]['weight_decay'] = wd
         self.sched_lr, self.sched_mom = lrs, moms or [self.opt_mom] * len(lrs)
         self.iter, self.final = start_epoch * len(self.dls.train), None
+        self.sound = self.iter - 1 # the last step known to have a loss that is a number
         if start_epoch and self.saved_random: set_random_state(self.saved_random, self.dls.device)
         self.saved_random, threads = None, torch.get_num_threads()
         for cb in cbs: cb.learn = self
@@ -262,18 +263,23 @@ class Learner(Without):
                 if 'betas' in g: g['betas'] = (mom, g['betas'][1])
                 elif 'momentum' in g: g['momentum'] = mom
             self.loss = self.gradient(xb, yb)
-            if self.loss.is_cpu and not math.isfinite(self.loss.item()):
-                raise FloatingPointError(
-                    f'the loss is {self.loss.item()} at step {self.iter} with a learning rate of '
-                    f'{lr:g}: try a smaller one; lr_find shows which')
+            if self.loss.is_cpu or self.iter % 100 == 99: self._check_loss(self.iter, lr)
             self.opt.step()
             self.opt.zero_grad()
             self._call('after_batch', cbs)
             self.iter += 1
-        if not self.loss.isfinite():
+        self._check_loss(self.iter - 1, lr)
+
+    def _check_loss(self, step, lr):
+        """Raise `FloatingPointError` where the loss is no number. A GPU is asked every hundred steps, since
+        training has to wait for its answer."""
+        loss = self.loss.item()
+        if math.isfinite(loss): self.sound = step
+        else:
+            steps = f'at step {step}' if self.loss.is_cpu else f'at one of the steps {self.sound + 1} to {step}'
             raise FloatingPointError(
-                f'the loss is {self.loss.item()} after step {self.iter - 1}, the last of epoch '
-                f'{self.epoch}: try a smaller learning rate; lr_find shows which')
+                f'the loss is {loss} {steps} with a learning rate of {lr:g}: try a smaller one; '
+                'lr_find shows which')
 
     def _call(self, event, cbs):
         "Tell the callbacks; what one of them raises gets a note that says whose it was"

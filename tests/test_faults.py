@@ -137,14 +137,16 @@ class Elsewhere(torch.Tensor):
     "A tensor that says it is not on the CPU, as a GPU's would"
     is_cpu = False
 
-def test_a_loss_that_is_no_number_elsewhere_ends_training_with_the_epoch(dls):
+@pytest.mark.parametrize('bad, message', [(0, 'steps 0 to 99 '), (130, 'steps 100 to 199 '), (1249, 'steps 1200 to 1249 ')])
+def test_a_loss_that_is_no_number_elsewhere_ends_training_within_a_hundred_steps(dls, bad, message):
+    "A GPU is not asked at each step. What was no number once stays so, as the parameters are then no numbers either"
     class OnGPU(Learner):
-        def gradient(self, xb, yb): return (super().gradient(xb, yb) * float('nan')).as_subclass(Elsewhere)
+        def gradient(self, xb, yb): return (super().gradient(xb, yb) * (float('nan') if self.iter >= bad else 1)).as_subclass(Elsewhere)
     class Ends(Callback):
         epochs = 0
         def after_epoch(self): self.epochs += 1
     learn, ends = OnGPU(dls, DotProduct(*(len(o) for o in dls.classes.values()), 3)), Ends()
-    with learn.no_bar(), learn.no_logging(), pytest.raises(FloatingPointError, match='the last of epoch 0'): learn.fit(2, 1e-3, cbs=ends)
+    with learn.no_bar(), learn.no_logging(), pytest.raises(FloatingPointError, match=message): learn.fit(2, 1e-3, cbs=ends)
     assert ends.epochs == 0
 
 def test_training_that_is_called_off_before_it_begins(dls):
