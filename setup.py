@@ -31,7 +31,7 @@ setup(
     packages=find_packages(include=[lib_path, f'{lib_path}.*']),
     package_data={lib_path: ['*.mplstyle', '*.csv', '*.css', '*.js', 'py.typed']},
     install_requires=setting('requirements').split(),
-    extras_require={'dev': setting('dev_requirements').split()},
+    extras_require={o: setting(f'{o}_requirements').split() for o in ('parquet', 'dev')},
     entry_points={'console_scripts': [f'{lib_path}={lib_path}.cli:main'], 'nbdev': [f'{lib_path}={lib_path}._modidx:d']},
     zip_safe=False,
 )

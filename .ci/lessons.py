@@ -13,7 +13,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from pages import NBS, pages
+from pages import ELSEWHERE, NBS, pages
 
 def run(nb):
     "Execute `nb` in an empty folder; what only a live page can show, such as a progress bar, is not kept"
@@ -41,7 +41,7 @@ def do(file, args):
 
 def chosen(args):
     "The notebooks that `args` ask for"
-    if not args.names: return [o for o in pages() if args.write or args.to or o.name[0].isdigit() or o.stem == 'index']
+    if not args.names: return [o for o in pages() if o.stem not in ELSEWHERE and (args.write or args.to or o.name[0].isdigit() or o.stem == 'index')]
     found = [o for o in pages() if o.stem in args.names or o.relative_to(NBS).with_suffix('').as_posix() in args.names]
     if len(found) < len(args.names): sys.exit(f'of {" ".join(args.names)} there are only {[o.stem for o in found]}')
     return found

@@ -15,8 +15,11 @@ def pages():
     "Every notebook, in nbs/ and the folders in it, by name"
     return sorted((o for o in NBS.rglob('[!._]*.ipynb') if '.ipynb_checkpoints' not in o.parts), key=lambda o: o.stem)
 
+#: pages with an environment of their own: `make bridge`
+ELSEWHERE = {'bridge'}
+
 def lessons():
     "The numbered notebooks"
     return [o for o in pages() if o.name[0].isdigit()]
 
-if __name__ == '__main__': print(*(o.relative_to(ROOT) for o in pages()), sep='\n')
+if __name__ == '__main__': print(*(o.relative_to(ROOT) for o in pages() if o.stem not in ELSEWHERE), sep='\n')

@@ -25,6 +25,7 @@ from .models import *
 from .optimiser import *
 from .callbacks import *
 from .learner import *
+from .gpu import *
 from .interpretation import *
 from .collab import *
 from .recommendation import *
@@ -36,5 +37,6 @@ from .ranking import *
 from .implicit import *
 from .qualities import *
 from .persistence import *
+from .distributed import *
 from .serving import *
 from .exercises import *

@@ -63,6 +63,8 @@ class EmbeddingDotBias(Module):
         table = self.i_weight if is_item else self.u_weight
         return table.weight.detach().cpu()[self._rows(arr, is_item)]
     def _rows(self, arr, is_item):
+        if not hasattr(self, 'classes'): raise ValueError('this model was made from numbers of users and items, '
+            'and knows no names: make it by EmbeddingDotBias.from_classes(n_factors, dls.classes).')
         name = self.item if is_item else self.user
         code = self.classes[name].encode(arr)
         self.classes[name].check_known(arr, code, name)
@@ -250,6 +252,9 @@ def collab_learner(
     **kwargs) -> Learner:
     "A `Learner` with a model for ratings. `ValueError` where an argument does not fit."
     check_loaders(dls)
+    if dls.implicit: raise ValueError(
+        f'column {dls.rating_name!r} says who had what, and holds no ratings to predict: Learner(dls, EASE(dls)) '
+        'makes lists, and so does collab_learner(ranking_dls(dls), loss_func=bpr_loss) after a training.')
     if y_range is not None: _check_range(dls, y_range)
     if isinstance(emb_szs, dict):
         wrong = [o for o in emb_szs if o not in dls.classes]
@@ -285,9 +290,7 @@ def _check_range(dls, y_range):
     lo, hi = y_range
     if not lo < hi:
         raise ValueError(f'y_range={y_range!r}: the lowest prediction must be below the highest')
-    y = torch.cat([dl.y.flatten() for dl in dls])
-    bad = (y < lo) | (y > hi)
-    if bad.any():
-        raise ValueError(f'column {dls.rating_name!r}: {bad.sum():,} of {len(y):,} ratings are '
-                         f'outside y_range={y_range!r}, the first is {y[bad][0].item():g}. '
-                         f'The ratings run from {y.min().item():g} to {y.max().item():g}.')
+    low, high = dls.rating_range
+    if low < lo or high > hi:
+        raise ValueError(f'column {dls.rating_name!r}: the ratings run from {low:g} to {high:g}, '
+                         f'which is not inside y_range={y_range!r}.')

@@ -78,7 +78,9 @@ class CategoryMap:
         return {o for k, at in places.items() for o in self.items[max(1, at - reach[k]):at + reach[k]]}
     def row(self, val:Hashable, what:str='value', way_out:str='') -> int:
         "The index of `val`, which is a `what`. Raises `ValueError` where it is unknown."
-        if row := self.o2i.get(val, 0): return row
+        try: row = self.o2i.get(val, 0)
+        except TypeError: raise TypeError(f'{what} is a {type(val).__name__}: name one {what} at a time.') from None
+        if row: return row
         close = self.close(val) or 'nothing'
         raise ValueError(f'no {what} {val!r}. Close to it: {close}.{way_out}')
     def check_known(self, col:Iterable, code:ArrayLike, name:Hashable, way_out:str=''):
@@ -131,6 +133,8 @@ class RatingDataLoader:
     classes:dict|None = None # whose indices these are, where it is known
     @property
     def n(self) -> int: return len(self.x)
+    @property
+    def device(self) -> torch.device: return self.x.device
     def __len__(self): return self.n // self.bs if self.drop_last else -(-self.n // self.bs)
     def __iter__(self): return self.batches()
     def batches(self, with_times:bool=False) -> Iterable:
@@ -176,6 +180,7 @@ class History:
 # %% ../nbs/library/dataloaders.ipynb #836ee098
 class DataLoaders(Without):
     "A training and a validation loader, and the way back from indices to users and items."
+    users_by_rank:list|None = None # where the ranks of a job read files of their own: whose ratings each has
     instead = {
         'train_ds': 'the training rows are dls.train.x and dls.train.y',
         'valid_ds': 'the validation rows are dls.valid.x and dls.valid.y',
@@ -204,12 +209,21 @@ class DataLoaders(Without):
     @property
     def bs(self) -> int: return self.train.bs
     @property
-    def device(self) -> torch.device: return self.train.x.device
+    def device(self) -> torch.device: return self.train.device
     @cached_property
     def history(self) -> History:
         "The `History` of these ratings, worked out at its first use"
         return History(self)
+    @cached_property
+    def rating_range(self) -> tuple:
+        "The lowest and the highest rating; NaN where there are no ratings"
+        y = torch.cat([dl.y.flatten() for dl in self])
+        return tuple(o.item() for o in y.aminmax()) if len(y) else (float('nan'), float('nan'))
     def one_batch(self) -> tuple: return self.train.one_batch()
+    def check_model(self, model:object):
+        "Raise `ValueError` where it is known that a learner or `model` was made for other users or items"
+        classes = getattr(getattr(model, 'dls', model), 'classes', None)
+        if classes: self.check_classes(classes, f'the {type(model).__name__}')
     def check_classes(self, classes:dict, what:str):
         "Raise `ValueError` unless `what` with these `classes` has the users and items of these loaders"
         for (name, own), other in zip(self.classes.items(), classes.values()):
@@ -267,6 +281,11 @@ def check_loaders(dls:object):
                     'of collab_course makes what is asked for')
 
 # %% ../nbs/library/dataloaders.ipynb #11093ee8
+def _check_share(valid_pct):
+    if not isinstance(valid_pct, Real) or not 0 < valid_pct < 1:
+        raise ValueError(f'valid_pct={valid_pct!r} is outside (0, 1): '
+                         'it is the share of rows to validate on.')
+
 def split_rows(
     n:int, # Number of rows
     valid_pct:float=0.2, # Share of the rows to validate on
@@ -275,9 +294,7 @@ def split_rows(
 ) -> tuple: # Positions to train on, and to validate on
     "Set rows apart to validate on. Raises `ValueError` where that is not possible."
     if valid_idx is None:
-        if not isinstance(valid_pct, Real) or not 0 < valid_pct < 1:
-            raise ValueError(f'valid_pct={valid_pct!r} is outside (0, 1): '
-                             'it is the share of rows to validate on.')
+        _check_share(valid_pct)
         cut = int(valid_pct * n)
         if not cut:
             raise ValueError(f'valid_pct={valid_pct} of {n} rows leaves nothing to validate on.')
@@ -365,7 +382,7 @@ def table_from_csv(
             'a separator, index_col=False leaves that out; else give every column a name in the header.')
     for name, text in _padded(csv, sep, table, options) if here else ():
         raise ValueError(f'{csv}: column {name!r} holds {text!r}, which as a number is {int(text)}. '
-            f'Pass dtype={{{name!r}: str}} to keep it as it stands, or dtype={{{name!r}: int}}.')
+            f"Pass dtype={{{name!r}: 'str'}} to keep it as it stands, or dtype={{{name!r}: 'int'}}.")
     return table
 
 # %% ../nbs/library/dataloaders.ipynb #b259389c
@@ -478,6 +495,19 @@ def one_row_a_pair(
     return x[first[order]], torch.zeros(len(pairs), 1).index_add_(0, where, y)[order], first[order]
 
 # %% ../nbs/library/dataloaders.ipynb #4f5041c7
+def _validation_bs(bs, val_bs):
+    "Rows in a validation batch, where there are `bs` in a training batch and somebody asked for `val_bs`"
+    check_counts(bs=bs)
+    if val_bs is None: return max(2 * bs, 4096)
+    check_counts(val_bs=val_bs)
+    return val_bs
+
+def _check_device(device):
+    try: torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as e:
+        raise ValueError(f'device={device!r} is not to be had here ({str(e).splitlines()[0]}): '
+                         "'cpu' always is.") from None
+
 class CollabDataLoaders(DataLoaders):
     "Training and validation batches of ratings, and the way back from indices to users and items."
     @classmethod
@@ -529,13 +559,8 @@ class CollabDataLoaders(DataLoaders):
                                                        'fits no more: make the pairs first.')
             warn(fewer)
         rows = split_rows(len(x), valid_pct, seed, valid_idx)
-        check_counts(bs=bs)
-        val_bs = max(2 * bs, 4096) if val_bs is None else val_bs
-        check_counts(val_bs=val_bs)
-        try: torch.empty(0, device=device)
-        except (RuntimeError, AssertionError) as e:
-            raise ValueError(f'device={device!r} is not to be had here ({str(e).splitlines()[0]}): '
-                             "'cpu' always is.") from None
+        val_bs = _validation_bs(bs, val_bs)
+        _check_device(device)
         (tx, vx), (ty, vy) = ([o.to(device) for o in arrange(t, rows)] for t in (x, y))
         tt, vt = None, None
         if time_name is not None:
@@ -556,3 +581,235 @@ class CollabDataLoaders(DataLoaders):
                 f'argument {o!r}: neither from_df nor pandas.read_csv has one of that name')
         options = {k: kwargs.pop(k) for k in [*kwargs] if k not in own}
         return cls.from_df(table_from_csv(csv, sep, **options), **kwargs)
+    @classmethod
+    def from_parquet(cls, folder:str|Path, # Folder with .parquet files, one row a rating
+        valid_pct:float=0.2, # Share of the rows, drawn at random, to validate on
+        user_name:str|None=None, # Column with the users; by its name, or the first, by default
+        item_name:str|None=None, # Column with the items; by its name, or the second, by default
+        rating_name:str|None=None, # Column with the ratings; by its name, or the third, by default
+        seed:int|None=None, # Seed of the split; by default it follows `set_seed`
+        max_valid:int=1_000_000, # Rows to validate on, about, at most: they stay in memory
+        bs:int=64, # Rows in a training batch
+        val_bs:int|None=None, # Rows in a validation batch; by default twice `bs`, at least 4,096
+        shuffle_train:bool=True, # Draw a new order each epoch: of row groups, and in each block of them?
+        block:int=2**21, # Rows that are in memory, and shuffled, together
+        device:str='cpu', # Where batches go
+    ) -> DataLoaders:
+        """Batches read from disk, a block of row groups at a time, so that memory does not grow with
+        the table. In a job of several processes each trains on files of its own. Raises `OSError`
+        or `ValueError` on what it cannot use, `ModuleNotFoundError` without pyarrow."""
+        _check_share(valid_pct)
+        check_counts(max_valid=max_valid, block=block)
+        val_bs = _validation_bs(bs, val_bs)
+        _check_device(device)
+        if seed is None: seed = all_ranks(torch.randint(2**31, ()).item())[0]
+        check_counts(0, seed=seed)
+        table = ParquetTable(folder, [user_name, item_name, rating_name], block)
+        classes, users = table.classes()
+        share = min(valid_pct, max_valid / table.n_rows)
+        def read(i):
+            x, y = table.encode(i, classes)
+            kept = ~table.held(i, share, seed)
+            return x[kept].to(device), y[kept].to(device)
+        xs, ys, sizes, history = [], [], [], ParquetHistory(table, classes)
+        for i in range(len(table.groups)):
+            x, y = table.encode(i, classes)
+            rows = table.held(i, share, seed)
+            xs.append(x[rows])
+            ys.append(y[rows])
+            sizes.append(len(x) - len(xs[-1]))
+            history.add(x, y)
+        history.finish()
+        vx, vy = (torch.cat([t for part in all_ranks(o) for t in part]).to(device) for o in (xs, ys))
+        if not len(vx): raise ValueError(f'valid_pct={valid_pct} of {table.n_rows} rows leaves '
+                                         'nothing to validate on.')
+        check_scale(vy, table.names[2])
+        train = BlockDataLoader(read, sizes, bs, shuffle_train, shuffle_train, block, device)
+        res = cls(train, RatingDataLoader(vx, vy, val_bs), classes, table.names[2])
+        res.history, res.rating_range, res.users_by_rank = history, history.range, users
+        return res
+
+# %% ../nbs/library/parquet.ipynb #71fb905e
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import torch.distributed as dist
+
+# %% ../nbs/library/parquet.ipynb #91dc8291
+def rank_and_size() -> tuple:
+    "The number of this process in its job, from 0, and how many there are"
+    if dist.is_available() and dist.is_initialized(): return dist.get_rank(), dist.get_world_size()
+    return 0, 1
+
+def all_ranks(obj:object) -> list: # What each rank of the job called this with, by rank
+    "Exchange `obj` with the other ranks: all of them must call this"
+    res = [obj] * rank_and_size()[1]
+    if len(res) > 1: dist.all_gather_object(res, obj)
+    return res
+
+# %% ../nbs/library/parquet.ipynb #588c8d4f
+class ParquetTable:
+    """The columns of users, items and ratings in the Parquet files of a folder, by row groups. In a
+    job of several processes `groups` has those of this rank's files."""
+    def __init__(self,
+        folder:str|Path, # Folder with .parquet files
+        names:list, # Columns of users, items and ratings; None where it has to find them
+        most:int, # Rows that a row group may have
+    ):
+        try: import pyarrow.parquet as parquet
+        except ModuleNotFoundError: raise ModuleNotFoundError(
+            "Parquet files are read by pyarrow: pip install 'collab-course[parquet]'") from None
+        self.files, (rank, size) = sorted(Path(folder).glob('*.parquet')), rank_and_size()
+        if not self.files: raise FileNotFoundError(f'{folder} has no .parquet files.')
+        self.n_rows, self.groups, types = 0, [], None # a group: file, number in it, rows, rows before it
+        for k, file in enumerate(self.files):
+            with parquet.ParquetFile(file) as f:
+                schema, meta = f.schema_arrow, f.metadata
+                if not k:
+                    some = next(f.iter_batches(10_000), schema.empty_table()).to_pandas()
+                    *names, said = choose_columns(some, *names)
+                    if said: warnings.warn(said, stacklevel=3)
+                check_columns(schema.empty_table().to_pandas().reindex([0]), *names)
+                own = [getattr(t := schema.field(o).type, 'value_type', t) for o in names[:2]]
+                if (types := types or own) != own: raise ValueError(
+                    f'{file}: users and items are {own}, and {types} in {self.files[0]}. '
+                    'Write all files with the same types.')
+                for i in range(meta.num_row_groups):
+                    n = meta.row_group(i).num_rows
+                    if n > most: raise ValueError(
+                        f'{file}: row group {i} has {n:,} rows, more than block={most:,}. Write the '
+                        f'file with row_group_size=2**17, or raise block.')
+                    if k % size == rank: self.groups.append((file, i, n, self.n_rows))
+                    self.n_rows += n
+        self.names:list = names
+        if not self.n_rows: raise ValueError(f'the files in {folder} have no rows.')
+    def read(self, i:int) -> tuple: # Two Arrow arrays of ids, and the ratings as float32
+        "The three columns of row group `i`"
+        import pyarrow.parquet as parquet
+        file, k, *_ = self.groups[i]
+        with parquet.ParquetFile(file) as f: t = f.read_row_group(k, columns=self.names)
+        ids = [t[o].combine_chunks() for o in self.names[:2]]
+        for j, (col, name) in enumerate(zip(ids, self.names)):
+            if col.null_count: raise ValueError(f'{file}, row group {k}: column {name!r} has no value '
+                f'in {col.null_count} of {len(col)} rows. Drop them first.')
+            if hasattr(col, 'dictionary'): ids[j] = col.cast(col.type.value_type)
+        try: y = rating_values(t.select(self.names[2:]).to_pandas(), self.names[2])
+        except ValueError as e: raise ValueError(f'{file}, row group {k}: {e}') from None
+        return *ids, torch.from_numpy(y)
+    def classes(self) -> tuple: # Column name to `CategoryMap`; whose ratings each rank has, or None
+        "Every user and item of the folder. Raises `ValueError` where two ranks share a user."
+        import pyarrow as pa, pyarrow.compute as compute
+        found:list = [[], []]
+        for i in range(len(self.groups)):
+            for parts, col in zip(found, self.read(i)):
+                parts.append(compute.unique(col))
+                if sum(map(len, parts)) > 2**22 + 2 * len(parts[0]):
+                    parts[:] = [compute.unique(pa.concat_arrays(parts))]
+        users, items = (all_ranks([*dict.fromkeys(v for o in parts for v in o.to_pylist())])
+                        for parts in found)
+        maps = [CategoryMap(pd.Series([v for part in parts for v in part])) for parts in (users, items)]
+        res = dict(zip(self.names, maps))
+        if len(users) == 1: return res, None
+        home:dict = {}
+        for rank, part in enumerate(users):
+            for user in part:
+                if home.setdefault(user, rank) != rank: raise ValueError(
+                    f'user {user!r} has ratings in files of rank {home[user]} and of rank {rank}. '
+                    'Write the folder with all ratings of a user in one file.')
+        return res, [maps[0].encode(o).long() for o in users]
+    def held(self, i:int, share:float, seed:int) -> torch.Tensor: # A truth value for each row
+        "Which rows of row group `i` are held out? The same ones however many ranks there are"
+        *_, n, start = self.groups[i]
+        return torch.from_numpy(np.random.default_rng([seed, start]).random(n) < share)
+    def encode(self, i:int, classes:dict) -> tuple: # n x 2 int32, n x 1 float32
+        "Indices and ratings of row group `i`"
+        *ids, y = self.read(i)
+        x = torch.empty(2, len(y), dtype=torch.int32).T # each column in one piece
+        for j, (col, (name, c)) in enumerate(zip(ids, classes.items())):
+            d = col.dictionary_encode()
+            code = c.encode(d.dictionary.to_pandas())
+            if (code == 0).any(): raise ValueError(f'{self.groups[i][0]}: column {name!r} has rows '
+                "with '#na#' or NaN, which stand for no value. Drop them first.")
+            x[:, j] = code[torch.from_numpy(d.indices.to_numpy().copy())]
+        return x, y[:, None]
+
+# %% ../nbs/library/parquet.ipynb #a5ba268e
+class BlockDataLoader(RatingDataLoader):
+    "Batches of pieces that are read when their turn comes"
+    def __init__(self,
+        read:Callable, # Called with the number of a piece; gives its x and y
+        sizes:list, # Rows in each piece
+        bs:int=64, # Rows in a batch
+        shuffle:bool=False, # Draw a new order each epoch?
+        drop_last:bool=False, # Leave out a last batch of fewer than `bs` rows?
+        block:int=2**21, # Rows of the pieces that are shuffled together
+        device:str|torch.device='cpu', # Where `read` puts them
+    ):
+        check_counts(bs=bs, block=block)
+        self.read, self.sizes, self.bs, self.shuffle, self.block = read, sizes, bs, shuffle, block
+        self.drop_last, self.place, self.times = drop_last and self.n >= bs, torch.device(device), None
+    @property
+    def n(self) -> int: return sum(self.sizes)
+    @property
+    def device(self) -> torch.device: return self.place
+    def _plan(self):
+        "The numbers of the pieces of each block of one epoch"
+        make, left = torch.randperm if self.shuffle else torch.arange, 0
+        blocks:list = []
+        for i in make(len(self.sizes)).tolist():
+            if not blocks or self.sizes[i] > left:
+                blocks.append([])
+                left = self.block
+            blocks[-1].append(i)
+            left -= self.sizes[i]
+        return blocks
+    def _joined(self, parts):
+        "x and y of several pieces, each column of x in one piece"
+        xs, ys = zip(*parts)
+        return torch.cat([x.T for x in xs], dim=1).T, torch.cat(ys)
+    def __iter__(self) -> Iterator:
+        def read(pieces): return self._joined([self.read(i) for i in pieces])
+        plan = self._plan()
+        rest:list = []
+        with ThreadPoolExecutor(1) as pool:
+            coming = [pool.submit(read, pieces) for pieces in plan[:1]]
+            for k in range(len(plan)):
+                x, y = self._joined([*rest, coming.pop().result()])
+                coming = [pool.submit(read, pieces) for pieces in plan[k + 1:k + 2]]
+                n = len(x) // self.bs * self.bs if coming or self.drop_last else len(x)
+                if n: yield from RatingDataLoader(x[:n], y[:n], self.bs, self.shuffle)
+                rest = [(x[n:].clone(), y[n:].clone())]
+
+# %% ../nbs/library/parquet.ipynb #e5f31724
+class ParquetHistory(History):
+    "As `History`, but the ratings of a user are read from the files whenever they are asked for"
+    def __init__(self, table:ParquetTable, classes:dict): # What to read; its `CategoryMap`s
+        self._table, self._classes = table, classes
+        self.count, self._sum = (torch.zeros(len(classes[table.names[1]]), dtype=o)
+                                 for o in (torch.int64, torch.float64))
+        self.range:tuple = float('inf'), -float('inf')
+    def add(self, x:torch.Tensor, y:torch.Tensor):
+        "Count these rows, too"
+        (lo, hi), n = self.range, len(self.count)
+        self.count += x[:, 1].bincount(minlength=n)
+        self._sum += x[:, 1].bincount(y.flatten().double(), n)
+        if len(y): self.range = min(lo, y.min().item()), max(hi, y.max().item())
+    def finish(self):
+        "Take in what the other ranks have counted"
+        counts, sums, ranges = zip(*all_ranks((self.count, self._sum, self.range)))
+        self.count, self._sum = sum(counts), sum(sums)
+        self.range = min(o[0] for o in ranges), max(o[1] for o in ranges)
+        self.mean = (self._sum / self.count).float()
+    def __getattr__(self, name): # items, ratings and start, which a History has
+        raise AttributeError(f'{name}: the ratings of all users are on disk, not in memory; '
+                             'recommend(learn, user) reads those of one user.')
+    def __getitem__(self, row):
+        "Indices and ratings of the items that the user in `row` rated"
+        import pyarrow.parquet as parquet
+        (user, users), (_, items) = self._classes.items()
+        if not int(row): return torch.zeros(0, dtype=torch.int64), torch.zeros(0)
+        own = parquet.read_table(self._table.files, columns=self._table.names,
+                                 filters=[(user, '==', users[int(row)])]).to_pandas()
+        return items.encode(own[self._table.names[1]]).long(), torch.from_numpy(
+            rating_values(own, self._table.names[2]))

@@ -21,6 +21,8 @@ from .notebook import Bar
 # %% ../nbs/17_evaluation.ipynb #fd010632
 def rating_metrics(model:Learner|nn.Module, dls:DataLoaders) -> dict: # 'rmse' and 'mae', in stars
     "How far predictions for the validation rows of `dls` are off"
+    dls.check_model(model)
+    if not dls.valid.n: raise ValueError('there are no rows to test on.')
     net = model.model if isinstance(model, Learner) else model
     preds, targs = (o.double() for o in predict_batches(net, dls.valid))
     return {'rmse': rmse(preds, targs).item(), 'mae': mae(preds, targs).item()}
@@ -35,6 +37,9 @@ def cross_validate(
     **kwargs, # More for `CollabDataLoaders.from_df`, such as `item_name`
 ) -> pd.DataFrame: # A row a run: model, split, seed, the metrics
     "Make every model with every seed on every split, and test it"
+    for name, o in {'models': models, 'splits': splits}.items():
+        if not isinstance(o, dict): raise TypeError(f'{name} is a {type(o).__name__}: give a dict by name, '
+            'such as {"mean": GlobalMean}, {"random": random_split(ratings)} or dict(enumerate(k_folds(ratings))).')
     runs, plan = [], list(itertools.product(models, seeds))
     with Bar(total=len(splits) * len(plan), unit='run') as bar:
         for split, rows in splits.items():
@@ -73,6 +78,7 @@ def user_metrics(
     at_least:float=4, # A test rating from here on makes an item relevant
 ) -> pd.DataFrame: # A row a user with relevant test ratings, a column a metric
     "Precision, recall, hit rate, AP and NDCG at `k` of each user's list from the whole catalogue"
+    dls.check_model(model)
     train, test = (dl.x.cpu().long() for dl in (dls.train, dls.valid))
     test = test[dls.valid.y.cpu().flatten() >= at_least]
     if not len(test):

@@ -859,6 +859,22 @@ def _20_3(answer):
         for mine, right, name in zip(got, (a.grad, b.grad), 'ui'):
             if off := off_by(mine, right, tol=1e-5, what=f'your gradient for {name}'): return off
 
+# %% ../nbs/library/exercises.ipynb #f249f689
+@exercise('21.1')
+def _21_1(answer):
+    return off_by(answer, 200_000 * (100 + 1) * 4, tol=0.5)
+
+# %% ../nbs/library/exercises.ipynb #90ff6b55
+@exercise('21.2', 'function')
+def _21_2(answer):
+    gen = torch.Generator().manual_seed(0)
+    for rows in ([3, 3], [30, 34], [1, 7, 2], [5, 0], [0, 4, 0, 4]):
+        parts = [torch.randn(n, 4, 2, generator=gen) for n in rows]
+        right, grads = torch.cat(parts).mean(0), [o.mean(0) for o in parts]
+        off = off_by(answer([o.clone() for o in grads], [*rows]), right, tol=1e-5,
+                     what=f'the gradient of ranks with {rows} rows')
+        if off: return off
+
 # %% ../nbs/library/exercises.ipynb #35effa28
 @exercise('22.1')
 def _22_1(answer):

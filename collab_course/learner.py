@@ -167,13 +167,13 @@ def uses_times(model:nn.Module) -> bool: # What its `uses_times` says; false wit
 
 @torch.no_grad()
 def predict_batches(model:nn.Module, batches:Iterable) -> tuple: # Two tensors of n values
-    "Predictions and ratings of all rows"
+    "Predictions and ratings of all rows; `FloatingPointError` where a prediction is no number"
     if uses_times(model) and isinstance(batches, RatingDataLoader):
         batches = batches.batches(with_times=True)
     model.eval()
     both = [(model(xb, *times).flatten(), yb.flatten()) for xb, yb, *times in batches]
     preds, targs = map(torch.cat, zip(*both))
-    return preds, targs
+    return check_finite(preds, 'predictions'), targs
 
 # %% ../nbs/library/learner.ipynb #7e7ed587
 class Learner(Without):
@@ -204,8 +204,7 @@ class Learner(Without):
     @dls.setter
     def dls(self, new:DataLoaders):
         check_loaders(new)
-        known = vars(self).get('_dls') or self.model
-        if hasattr(known, 'classes'): new.check_classes(known.classes, 'the model')
+        new.check_model(self if '_dls' in vars(self) else self.model)
         self._dls = new
 
     def no_bar(self) -> AbstractContextManager:
@@ -393,7 +392,7 @@ class Learner(Without):
             if dl.classes: self.dls.check_classes(dl.classes, 'the loader')
             dl = dl.in_order()
         preds, targs = predict_batches(self.model, dl)
-        return check_finite(preds.cpu(), 'predictions'), targs.cpu()
+        return preds.cpu(), targs.cpu()
 
     def predict(self,
         rows:pd.DataFrame|pd.Series|dict, # A table, or one row, with users' and items' columns

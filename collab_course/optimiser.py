@@ -40,20 +40,20 @@ class Adam:
         defaults = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
         self.param_groups = [{**defaults, **g, 'params': list(g['params'])} for g in groups]
         self._one = torch.ones(())
-        self._averages = [] # of each group: gradients, their squares, counts of steps, all counts
+        self.averages = [] # of each group: gradients, their squares, counts of steps, all counts
         for g in self.param_groups:
             avgs, sqrs = ([torch.zeros_like(p) for p in g['params']] for _ in range(2))
             device = g['params'][0].device if g['params'] else None
             count = torch.zeros(len(g['params']), device=device)
-            self._averages.append((avgs, sqrs, count.unbind(), count))
+            self.averages.append((avgs, sqrs, count.unbind(), count))
     def __setstate__(self, state): # a pickled view comes back as a tensor of its own
         vars(self).update(state)
-        self._averages = [(avgs, sqrs, count.unbind(), count)
-                          for avgs, sqrs, _, count in self._averages]
+        self.averages = [(avgs, sqrs, count.unbind(), count)
+                          for avgs, sqrs, _, count in self.averages]
     @torch.no_grad()
     def step(self):
         "Move every parameter that has a gradient"
-        for g, (avgs, sqrs, steps, count) in zip(self.param_groups, self._averages):
+        for g, (avgs, sqrs, steps, count) in zip(self.param_groups, self.averages):
             ps, grads = g['params'], [p.grad for p in g['params']]
             have = [i for i, o in enumerate(grads) if o is not None]
             if not have: continue
@@ -74,7 +74,7 @@ class Adam:
         "Settings and averages, laid out as in `torch.optim`"
         state:dict = {}
         groups = []
-        for g, kept in zip(self.param_groups, self._averages):
+        for g, kept in zip(self.param_groups, self.averages):
             numbers = range(len(state), len(state) + len(g['params']))
             names = 'exp_avg', 'exp_avg_sq', 'step'
             state |= {i: dict(zip(names, vals)) for i, vals in zip(numbers, zip(*kept[:3]))}

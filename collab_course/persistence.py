@@ -112,10 +112,12 @@ def load(self:Learner,
     "Put saved weights into the model; after an `OSError` or `ValueError` they are as before."
     meta, tensors = unpack(path)
     weights = _part(tensors, 'model/')
+    if meta['vocabulary'] != _vocabulary(self.dls):
+        if 'users' in meta: self.dls.check_classes(_categories(meta), str(path))
+        raise ValueError(f'{path}: its weights were learned for other users or items than those of this '
+            'learner, so that the rows would be mixed up. Make the learner from the same ratings; fold_in '
+            'welcomes somebody new to a trained model.')
     _check_fit(path, self.model, weights)
-    if meta['vocabulary'] != _vocabulary(self.dls): raise ValueError(f'{path}: its weights were '
-        'learned for other users or items than those of this learner, so that the rows would be '
-        'mixed up. Make the learner from the same ratings.')
     self.opt = self.saved_random = None
     with reading(path):
         if with_opt and (opt := meta.get('opt')):
@@ -143,6 +145,9 @@ class Checkpoint(Callback):
 # %% ../nbs/library/persistence.ipynb #405a9492
 def _dls_parts(dls, rows):
     "What it takes to make `dls` again, as metadata and tensors: with its `rows`, or counts and means"
+    for name in [*dls.classes, dls.rating_name]:
+        if not isinstance(name, (str, int, float)): raise ValueError(f'column {name!r}: its name is a '
+            f'{type(name).__name__}, and a file keeps text and numbers. Rename it: ratings.columns = ["user", ...].')
     for name, c in dls.classes.items():
         bad = [o for o in c.items[1:]
                if type(o) not in (str, int, float) or o in (float('inf'), -float('inf'))]
@@ -150,21 +155,23 @@ def _dls_parts(dls, rows):
             f'or finite numbers, the first is {bad[0]!r} ({type(bad[0]).__name__}). Train on text '
             f'instead: ratings[{name!r}] = ratings[{name!r}].astype(str).')
     if not rows: tensors = {f'items/{k}': getattr(dls.history, k) for k in ('count', 'mean')}
-    elif all(type(dl) is RatingDataLoader for dl in dls):
+    elif dls.train.n and all(type(dl) is RatingDataLoader for dl in dls):
         tensors = {f'{k}/{o}': t for k, dl in zip(('train', 'valid'), dls)
                    for o in ('x', 'y', 'times') if (t := getattr(dl, o)) is not None}
-    else:
-        kinds = ' and '.join(sorted({type(dl).__name__ for dl in dls}))
-        raise ValueError(f'the rows of {kinds} are no ratings: export with rows=False.')
+    else: tensors = {f'items/{k}': t for k, t in vars(dls.history).items()} # what was rated, of pairs
     users, items = (c.items[1:] for c in dls.classes.values())
     kept = 'bs', 'shuffle', 'drop_last'
     loaders = [{'rows': dl.n} | {k: getattr(dl, k) for k in kept} for dl in dls]
     names = [*dls.classes, dls.rating_name, *([] if dls.time_name is None else [dls.time_name])]
     meta = {'columns': names, 'users': users, 'items': items,
             'loaders': loaders, 'vocabulary': _vocabulary(dls)}
-    return meta, tensors
+    return meta | ({'implicit': True} if dls.implicit else {}), tensors
 
 # %% ../nbs/library/persistence.ipynb #deeaa307
+def _categories(meta):
+    "Column name to `CategoryMap`: users and items behind `meta`"
+    return {name: CategoryMap(pd.Series(meta[k], dtype=object)) for name, k in zip(meta['columns'], ('users', 'items'))}
+
 def _make_dls(meta, tensors, device):
     "The data loaders behind `meta`, with the rows in `tensors` or none"
     none, loaders = {'x': torch.zeros(0, 2, dtype=torch.int32), 'y': torch.zeros(0, 1)}, []
@@ -172,8 +179,8 @@ def _make_dls(meta, tensors, device):
         xy = [tensors.get(f'{name}/{k}', none[k]).to(device) for k in 'xy']
         times = tensors[f'{name}/times'].to(device) if f'{name}/times' in tensors else None
         loaders.append(RatingDataLoader(*xy, o['bs'], o['shuffle'], o['drop_last'], times))
-    cats = [CategoryMap(pd.Series(meta[k], dtype=object)) for k in ('users', 'items')]
-    dls = CollabDataLoaders(*loaders, dict(zip(meta['columns'], cats)), *meta['columns'][2:])
+    dls = CollabDataLoaders(*loaders, _categories(meta), *meta['columns'][2:],
+                            implicit=meta.get('implicit', False))
     for k, t in _part(tensors, 'items/').items(): setattr(dls.history, k, t)
     if _vocabulary(dls) != meta['vocabulary']:
         raise ValueError('its users or items are not those that its rows stand for')

@@ -8,6 +8,8 @@ __all__ = ['random_split', 'k_folds', 'user_split', 'time_split', 'last_split', 
 # %% ../nbs/library/splits.ipynb #0ea28fc2
 import numpy as np, pandas as pd
 
+from .validation import check_columns
+
 # %% ../nbs/library/splits.ipynb #04d21aeb
 def _check_pct(pct):
     "Raise `ValueError` unless `pct` is a share between 0 and 1"
@@ -41,6 +43,7 @@ def k_folds(
 # %% ../nbs/library/splits.ipynb #f0a03bf3
 def _places(ratings, order, user_name):
     "Each row's place from 0 among its user's rows, with the table in `order`; and their number"
+    check_columns(ratings, user_name)
     users = pd.Series(ratings[user_name].to_numpy())
     place = users.iloc[order].groupby(users).cumcount().sort_index()
     return place.to_numpy(), users.map(users.value_counts()).to_numpy()
@@ -61,6 +64,12 @@ def user_split(
 # %% ../nbs/library/splits.ipynb #cfbc612f
 def _by_time(ratings, time_name):
     "Row positions from the earliest to the latest; at equal times in the order of the table"
+    check_columns(ratings, time_name, way_out='Pass time_name= to name the column with the times.')
+    col = ratings[time_name]
+    if col.dtype.kind not in 'iufM' or col.isna().any():
+        what = f'{col.isna().sum():,} missing times' if col.isna().any() else f'{col.dtype}, the first {col.iloc[0]!r}'
+        raise ValueError(f'column {time_name!r} holds {what}: earlier and later are not known. Convert it by '
+                         f'ratings[{time_name!r}] = pd.to_datetime(ratings[{time_name!r}]), and drop rows without a time.')
     return np.argsort(ratings[time_name].to_numpy(), kind='stable')
 
 # %% ../nbs/library/splits.ipynb #bd3823a0

@@ -1,5 +1,5 @@
 """MovieLens 100K from every source, whole or not at all."""
-import errno, hashlib, os, re, shutil, socket, ssl, subprocess, sys, threading, time, urllib.request, zipfile
+import errno, hashlib, io, os, re, shutil, socket, ssl, subprocess, sys, threading, time, urllib.request, zipfile
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -192,7 +192,7 @@ def test_bad_data_on_disk(cache, monkeypatch, folder, archive, tmp_path):
     with pytest.raises(ValueError, match='u.item is truncated or altered'): untar_data(path=mine)
     (mine/'u.item').unlink()
     with pytest.raises(ValueError, match='u.item is missing'): untar_data(path=mine)
-    with pytest.raises(ValueError, match='knows URLs.ML_100k only'): untar_data('https://example.org/other.zip')
+    with pytest.raises(ValueError, match='untar_data knows URLs.ML_100k'): untar_data('https://example.org/other.zip')
     assert left_over(cache) == []
 
 BAD_ZIPS = {
@@ -227,6 +227,64 @@ def test_damaged_cache_is_fetched_anew(cache, monkeypatch, serve, archive):
         assert len(load_ratings(untar_data())) == 100_000
     (got/'u.item').unlink()
     with pytest.raises(ValueError, match='u.item is missing'): load_ratings(got)
+
+# The larger sets, small
+
+LARGE = {'ml-latest-small': 'csv', 'ml-1m': 'latin-1', 'ml-10m': 'utf-8', 'ml-20m': 'csv', 'ml-25m': 'csv', 'ml-32m': 'csv'}
+
+def small_set(name):
+    "The zip of a set of two ratings, laid out like GroupLens' own"
+    kind, folder = LARGE[name], 'ml-10M100K' if name == 'ml-10m' else name
+    rows = [(1, 2, '3.5', 978300760), (7, 1, '4.0', 978302109)], [(1, 'Amélie: a film (2001)', 'Comedy|Romance'), (2, 'Alien (1979)', 'Horror')]
+    files = {'README.txt': 'Summary'}
+    for name, table, header in zip(('ratings', 'movies'), rows, ('userId,movieId,rating,timestamp\n', 'movieId,title,genres\n')):
+        if kind == 'csv': files[f'{name}.csv'] = (header + ''.join(','.join(map(str, o)) + '\n' for o in table)).encode()
+        else: files[f'{name}.dat'] = ''.join('::'.join(map(str, o)) + '\n' for o in table).encode(kind)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, 'w') as z:
+        for k, body in files.items(): z.writestr(f'{folder}/{k}', body)
+    return out.getvalue()
+
+@pytest.fixture
+def larger(serve, monkeypatch):
+    "Serve a larger set, and beside it a checksum; returns its address"
+    def start(name, body, said='MD5 ({}.zip) = {}\n'):
+        def reply(h): send(h, said.format(name, hashlib.md5(body).hexdigest()).encode() if h.path.endswith('.md5') else body)
+        url = serve(reply).replace('ml-100k', name)
+        known = next(v for k, v in download.LARGER.items() if Path(k).stem == name)
+        monkeypatch.setitem(download.LARGER, url, known)
+        return url
+    return start
+
+@pytest.mark.parametrize('name', LARGE)
+def test_larger_sets(name, cache, larger, monkeypatch, tmp_path, capsys):
+    "From a server, from the cache, from a zip and from a folder"
+    url = larger(name, small_set(name))
+    got = untar_data(url)
+    assert 'from GroupLens' in capsys.readouterr().out and left_over(cache) == [name]
+    want = [[1, 2, 3.5, 978300760, 'Alien (1979)'], [7, 1, 4.0, 978302109, 'Amélie: a film (2001)']]
+    assert load_ratings(got).to_numpy().tolist() == want and [*load_ratings(got)] == ['user', 'movie', 'rating', 'timestamp', 'title']
+    monkeypatch.setattr(download, 'urlopen', None)
+    assert untar_data(url) == got == untar_data(url, path=got)
+    (tmp_path/'mine.zip').write_bytes(small_set(name))
+    assert load_ratings(untar_data(url, path=tmp_path/'mine.zip')).to_numpy().tolist() == want
+    (got/'README.txt').unlink()
+    next(got.glob('movies.*')).unlink()
+    with pytest.raises(ValueError, match=r'movies\.\w+ is missing'): untar_data(url, path=got)
+    with pytest.raises(OSError, match=f'could not be had.*{url}'): raise OSError(str(pytest.raises(OSError, untar_data, url).value).replace('\n', ' '))
+
+def test_addresses_of_the_larger_sets():
+    assert {Path(o).stem for o in download.LARGER} == {*LARGE} and {*download.LARGER} == {v for k, v in vars(URLs).items() if k.startswith('ML') and k != 'ML_100k'}
+    assert URLs.ML_32M == 'https://files.grouplens.org/datasets/movielens/ml-32m.zip'
+
+@pytest.mark.parametrize('said, reason', [('{0:32}  ml-1m.zip', 'holds no checksum'), ('<html>', 'holds no checksum'), ('0' * 32 + '  ml-1m.zip', 'the zip is altered')])
+def test_larger_set_with_another_checksum(said, reason, cache, larger):
+    with pytest.raises(OSError, match=reason): untar_data(larger('ml-1m', small_set('ml-1m'), said))
+    assert left_over(cache) == []
+
+@pytest.mark.parametrize('said', ['{1}', '{1}  {0}.zip\n', 'MD5 ({0}.zip) = {1}\n', '{1} *{0}.zip'])
+def test_checksums_as_programs_write_them(said, cache, larger):
+    assert len(load_ratings(untar_data(larger('ml-1m', small_set('ml-1m'), said)))) == 2
 
 # Certificates
 

@@ -136,6 +136,7 @@ FRAMES = [
     ('`implicit=True`: counts below 0', lambda: dls(table(rating=[-1, 3] * 10), implicit=True), ValueError, "column 'rating': 10 of 20 counts are below 0."),
     ('`implicit=True`: nobody had anything', lambda: dls(table(rating=False), implicit=True), ValueError, "column 'rating': all 20 values are 0, so nobody had anything."),
     ('`implicit=True`: `valid_idx` where rows are left out', lambda: dls(table(rating=[True, False] * 10), implicit=True, valid_idx=[0]), ValueError, '20 rows make 10 pairs, without what was not had and each pair once, so that valid_idx, which counts rows, fits no more: make the pairs first.'),
+    ('The same loaders for a model of ratings', lambda: collab_learner(dls(table(rating=1), implicit=True)), ValueError, "column 'rating' says who had what, and holds no ratings to predict: Learner(dls, EASE(dls)) makes lists, and so does collab_learner(ranking_dls(dls), loss_func=bpr_loss) after a training."),
     ('A user is missing', lambda: dls(changed('user', 6, None)), ValueError, "column 'user': 1 of 20 rows have no value, or '#na#' which stands for none, the first at row 6. Drop them first: ratings.dropna(subset=['user']). " + KEEP),
     ('An item is missing', lambda: dls(changed('item', 7, float('nan'))), ValueError, "column 'item': 1 of 20 rows have no value, or '#na#' which stands for none, the first at row 7. Drop them first: ratings.dropna(subset=['item']). " + KEEP),
     ("A user is called '#na#'", lambda: dls(changed('user', 2, '#na#')), ValueError, "column 'user': 1 of 20 rows have no value, or '#na#' which stands for none, the first at row 2. Drop them first: …"),
@@ -152,7 +153,7 @@ FRAMES = [
     ("pyarrow's types", lambda: keeps(table().astype({'user': 'int64[pyarrow]', 'rating': 'float[pyarrow]'})), 'taken as they are', ''),
     ('An index that is unsorted or has duplicates', lambda: keeps(table().set_axis([3, 1] * 10)), 'rows count by position', ''),
     ('A pair rated twice', lambda: keeps(pd.concat([table(), table()])), 'both rows stay: drop_duplicates() keeps the first', ''),
-    ('A rating outside y_range', lambda: collab_learner(dls(), y_range=(0, 3)), ValueError, "column 'rating': 10 of 20 ratings are outside y_range=(0, 3), the first is …. The ratings run from 1 to 5."),
+    ('A rating outside y_range', lambda: collab_learner(dls(), y_range=(0, 3)), ValueError, "column 'rating': the ratings run from 1 to 5, which is not inside y_range=(0, 3)."),
 ]
 
 ARGUMENTS = [
@@ -282,7 +283,7 @@ FILES = [
     ('The same, with `header=None`', lambda: csv('1::2::3\n' * 9, sep='::', header=None).train.n == 8, 'columns are numbered from 0', ''),
     ('A CSV file with a separator at the end of each line', lambda: csv('user,item,rating\n' + '1,2,3,\n' * 9), ValueError, "ratings.csv has more values in a row than the 3 names ['user', 'item', 'rating'], so that pandas takes the first as an index. Where each line ends with a separator, index_col=False leaves that out; else give every column a name in the header."),
     ('The same, with `index_col=False`', lambda: csv('user,item,rating\n' + '1,2,3,\n' * 9, index_col=False).classes['item'].items[1:] == [2], 'the columns under their names', ''),
-    ('A CSV file of ids with zeros in front', lambda: csv('user,upc,rating\n' + '1,007,3\n1,7,3\n' * 9), ValueError, "ratings.csv: column 'upc' holds '007', which as a number is 7. Pass dtype={'upc': str} to keep it as it stands, or dtype={'upc': int}."),
+    ('A CSV file of ids with zeros in front', lambda: csv('user,upc,rating\n' + '1,007,3\n1,7,3\n' * 9), ValueError, "ratings.csv: column 'upc' holds '007', which as a number is 7. Pass dtype={'upc': 'str'} to keep it as it stands, or dtype={'upc': 'int'}."),
     ('The same, with `dtype=str`', lambda: csv('user,upc,rating\n' + '1,007,3\n1,7,3\n' * 9, dtype=str).classes['upc'].items[1:] == ['007', '7'], 'the ids as they stand; ratings are read as numbers all the same', ''),
     ('A CSV file of ids that are numbers until late in the file', lambda: csv('user,isbn,rating\n' + '1,345045,3\n' * 300_000 + '1,34545X,3\n').classes['isbn'].items[1:] == ['345045', '34545X'], 'one type a column: text', ''),
     ("A CSV file with a title 'None'", lambda: csv('user,title,rating\n' + '1,None,3\n1,Up,3\n' * 9), ValueError, f"column 'title': 9 of 18 rows have no value, or '#na#' which stands for none, the first at row 0. Drop them first: ratings.dropna(subset=['title']). {KEEP}"),
@@ -294,7 +295,7 @@ FILES = [
     ('A CSV file that is no text', lambda: csv(b'PK\x03\x04\xff\xfe\x00\x80' * 20), ValueError, "ratings.csv cannot be read as a table with sep=',': …"),
     ('A CSV file with a row too long', lambda: csv('user,item,rating\n1,2,3\n1,2,3,4,5\n'), ValueError, "ratings.csv cannot be read as a table with sep=',': …line 3, saw 5…"),
     ('An address where nobody answers', lambda: CollabDataLoaders.from_csv('http://127.0.0.1:9/ratings.csv'), ValueError, "http://127.0.0.1:9/ratings.csv cannot be read as a table with sep=',': …"),
-    ('An unknown data set', lambda: untar_data('https://example.org/other.zip'), ValueError, "untar_data knows URLs.ML_100k only, not 'https://example.org/other.zip'"),
+    ('An unknown data set', lambda: untar_data('https://example.org/other.zip'), ValueError, "untar_data knows URLs.ML_100k, URLs.ML_latest_small, …, not 'https://example.org/other.zip'"),
     ('A data folder that is not there', lambda: untar_data(path='nowhere'), FileNotFoundError, 'nowhere does not exist: give a folder or zip with MovieLens 100K'),
     ('A data folder with other things in it', lambda: untar_data(path='.'), ValueError, 'u.data is missing'),
     ('A data folder with a truncated file', lambda: load_ratings(file('u.data', '196\t242\t3\t881250949\n').parent), ValueError, 'u.data is truncated or altered: SHA-256 …, expected 06416e597f82...'),

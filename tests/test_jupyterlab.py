@@ -58,6 +58,9 @@ class Lab:
             try: return [o for o in nbformat.read(self.file, as_version=4).cells if o.cell_type == 'code']
             except nbformat.reader.NotJSONError: pass # it is still writing
         raise TimeoutError('JupyterLab does not save')
+    def stop(self):
+        "End the kernels, as closing JupyterLab does"
+        for o in self.ask('sessions'): urllib.request.urlopen(urllib.request.Request(f'{self.address}/api/sessions/{o["id"]}?token=t', method='DELETE'))
 
 @pytest.fixture(scope='module')
 def server(tmp_path_factory):
@@ -88,7 +91,7 @@ def lab(server):
         lab.wrong = []
         lab.page.on('pageerror', lambda o: lab.wrong.append(str(o)))
         yield lab
-        for o in lab.ask('kernels'): urllib.request.urlopen(urllib.request.Request(f'{lab.address}/api/kernels/{o["id"]}?token=t', method='DELETE'))
+        lab.stop()
         assert not lab.wrong
 
 def test_run_all_cells(lab):
@@ -137,10 +140,64 @@ def test_table_to_search(lab):
 def test_progress_bar_leaves_nothing(lab):
     "A bar is seen while it runs; saved and opened again, nothing is left of it"
     lab.open('bar', ['import time\nfrom collab_course.all import *\nfrom collab_course.notebook import Bar', "for o in Bar(range(8)): time.sleep(0.5)\nprint('done')"])
-    lab.run_seen = []
     cells = lab.run()
     assert not [o for o in cells[1].outputs if o.output_type == 'stream' and o.name == 'stderr']
     assert not [o for o in cells[1].outputs if 'application/vnd.jupyter.widget-view+json' in o.get('data', {})]
+    lab.stop()
     lab.open('bar')
     lab.page.wait_for_selector('text=done')
     assert 'Error displaying' not in lab.page.inner_text('.jp-Notebook')
+
+START = 'import os\nfrom collab_course.all import *\nplt.style.use("collab_course.course")'
+
+def typed(lab, box, text):
+    "Type `text` into `box`; none of it reaches the notebook"
+    cells = lab.page.locator('.jp-Cell').count()
+    box.fill('')
+    box.press_sequentially(text)
+    assert lab.page.locator('.jp-Cell').count() == cells, 'letters that were typed into a field reached the notebook'
+
+def test_picker_of_titles(lab):
+    "One types into it; and saved and opened again, the notebook shows no error"
+    lab.open('picker', [START + "\nknown = load_ratings().groupby('title').size().nlargest(605).to_frame()\n"
+                        "def near(title, by): return pd.Series({f'{by} to {title}': 1.0})", *cells_with('12_interpretation', 'def pick(')])
+    lab.run()
+    box = lab.page.locator('.jp-OutputArea-output input[list]')
+    typed(lab, box, 'Babe (1995)')
+    box.press('Enter')
+    lab.page.wait_for_selector('td, th >> text=cosine to Babe (1995)')
+    lab.page.click('button:has-text("euclidean")')
+    lab.page.wait_for_selector('th >> text=euclidean to Babe (1995)')
+    lab.save()
+    lab.stop()
+    lab.open('picker')
+    lab.page.wait_for_selector('text=euclidean')
+    assert 'Error displaying' not in lab.page.inner_text('.jp-Notebook')
+
+def test_form_with_stars(lab):
+    "All stars and the list are in sight, and a click changes the list"
+    lab.open('form', [START + "\nlearn = None\ndef recommend(learn, seen, n): return pd.DataFrame({'title': [str(sum(seen.values())) + ' stars and a title of 36 letters'] * n, 'prediction': 4.567, 'average': 3.21, 'match': 1.357})\n"
+                      "def shown(table): return table.round(2)", *cells_with('15_new_users', 'mine = {', 'def rate(', 'ToggleButtons')])
+    lab.run()
+    page = lab.page
+    form, listed = page.locator('.widget-toggle-buttons').first, page.locator('.jp-OutputArea-output table:has-text("match")')
+    form.scroll_into_view_if_needed()
+    area = page.locator('.jp-OutputArea-child:has(.widget-toggle-buttons)').first.bounding_box()
+    stars = form.locator('button')
+    assert stars.all_inner_texts() == ['not seen', '1★', '2★', '3★', '4★', '5★']
+    for o in (*stars.all(), listed):
+        box = o.bounding_box()
+        assert box['x'] + box['width'] <= area['x'] + area['width']
+    assert all(o.evaluate('o => o.scrollWidth <= o.clientWidth') for o in stars.all())
+    assert listed.bounding_box()['x'] > stars.last.bounding_box()['x'] and abs(listed.bounding_box()['y'] - form.bounding_box()['y']) < 200
+    before = listed.inner_text()
+    stars.first.click()
+    page.wait_for_function('before => document.querySelector(".jp-OutputArea-output table").innerText != before', arg=before)
+
+def test_slider_draws_whole_labels_and_a_legend(lab):
+    lab.open('slider', [START + "\ntable = crosstab(load_ratings(), 15, 15)\nR, trained, learned = tensor(table.to_numpy()), crosstab_params(), 0.5\ndrawn = []\n"
+                        "plt.show = lambda: drawn.append([[o.get_text() for o in plt.gca().get_yticklabels()], [o.get_text() for o in plt.gcf().legends[0].get_texts()]])",
+                        *cells_with('library/spreadsheet', 'def draw_user(', 'def slide('), 'print(*drawn, [list(table), ["rated", "predicted"]], sep="\\n")'])
+    *drawn, wanted = lab.run()[-1].outputs[0].text.splitlines()
+    assert drawn and drawn[-1] == wanted
+    assert lab.page.locator('.widget-slider').count()

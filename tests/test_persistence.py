@@ -195,8 +195,8 @@ def test_users_and_items_keep_their_type_and_order(users, items, tmp_path):
 @pytest.mark.parametrize('vals', [pd.date_range('2020', periods=9), [True, False, True] * 3, [(1, 2), (3, 4), (5, 6)] * 3, [0., float('inf'), 1.] * 3],
                          ids=['dates', 'booleans', 'tuples', 'infinity'])
 def test_names_that_json_cannot_keep(vals, tmp_path):
-    df = pd.DataFrame({'u': pd.Series(vals), 'i': list('abc') * 3, 'stars': np.arange(9.)})
-    learn = collab_learner(CollabDataLoaders.from_df(df, seed=0, bs=2), 3)
+    df = pd.DataFrame({'u': pd.Series(vals), 'i': list('abc') * 3, 'stars': np.arange(1., 10.)})
+    learn = collab_learner(CollabDataLoaders.from_df(df, 0.2, 'u', 'i', 'stars', seed=0, bs=2), 3)
     with pytest.raises(ValueError, match=r"column 'u': \d of \d values.*astype\(str\)"): learn.export(tmp_path/'it')
     assert not list(tmp_path.iterdir())
     learn.load(learn.save(tmp_path/'weights'))
@@ -476,3 +476,22 @@ def kill_children(folder, n):
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs kill -9')
 @pytest.mark.filterwarnings('ignore:.*fork:DeprecationWarning')
 def test_killed_while_writing(tmp_path): assert kill_children(tmp_path, 20) >= 1
+
+@pytest.mark.parametrize('name', [('id', 'u'), pd.Timestamp('2020-01-01')], ids=['two levels', 'a date'])
+def test_column_names_that_json_cannot_keep(name, tmp_path):
+    learn = collab_learner(CollabDataLoaders.from_df(make_ratings(30, 20, 300).rename(columns={'item': 'i'}).set_axis(pd.Index(['u', name, 'r'], tupleize_cols=False), axis=1), 0.2, 'u', name, 'r', seed=0), 3)
+    with pytest.raises(ValueError, match='its name is a .*Rename it'): learn.export(tmp_path/'it')
+    assert not list(tmp_path.iterdir())
+
+def test_weights_for_other_users_say_which(learn, tmp_path):
+    df = learn.dls.decode(*(torch.cat([getattr(dl, o) for dl in learn.dls]) for o in 'xy'))
+    more = pd.concat([df, pd.DataFrame({'user': [999], 'item': ['film 1'], 'rating': [4.]})])
+    new = collab_learner(CollabDataLoaders.from_df(more, seed=0), 5, y_range=(0, 5.5))
+    with pytest.raises(ValueError, match="column 'user' than the loaders: 1, such as 999, are missing there"): new.load(learn.export(tmp_path/'it'))
+    with pytest.raises(ValueError, match='other users or items.*fold_in welcomes somebody new'): new.load(learn.save(tmp_path/'weights'))
+
+def test_a_file_without_rows_does_not_train(learn, tmp_path):
+    two = load_learner(learn.export(tmp_path/'it', rows=False))
+    for ask in (lambda: two.fit(1), lambda: two.fit_one_cycle(1), lambda: two.lr_find()):
+        with pytest.raises(ValueError, match='no rows to train on.*rows=False'): ask()
+    with pytest.raises(ValueError, match='no rating to compare'): two.validate()

@@ -107,9 +107,3 @@ def test_better_lists_than_the_rating_model(ratings):
         stars.fit_one_cycle(5, 5e-3, wd=0.08)
         ranker.fit_one_cycle(20, 1e-2, wd=0.1)
     assert ranking_metrics(ranker, dls)['ndcg'] > 2.2 * ranking_metrics(stars, dls)['ndcg']
-
-def test_pairs_are_not_exported_as_ratings(rated, tmp_path):
-    ranker = collab_learner(ranking_dls(rated, at_least=4, bs=32), 3, loss_func=bpr_loss)
-    with pytest.raises(ValueError, match='PairDataLoader are no ratings: export with rows=False'): ranker.export(tmp_path/'it.zip')
-    assert not list(tmp_path.iterdir())
-    ranker.export(tmp_path/'it.zip', rows=False)

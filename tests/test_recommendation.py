@@ -239,3 +239,42 @@ def test_lists_for_everybody_keep_ids_of_any_kind():
         learn = collab_learner(CollabDataLoaders.from_df(df, bs=8, seed=0), 3)
         found = recommend_all(learn, n=2, min_ratings=0)
         assert set(found.user) <= set(ids) and len(found)
+
+def test_likes_have_no_reasons(dls):
+    learn = collab_learner(ranking_dls(dls, 4), 5, loss_func=bpr_loss)
+    with pytest.raises(ValueError, match='gave no stars'): explain(learn, 5, 'Fargo (1996)')
+    top = recommend(learn, 5)
+    assert not top.drop(columns='because').isna().any().any() and (top.because == '').all()
+
+def test_a_ranker_keeps_what_was_seen(dls, tmp_path):
+    learn = collab_learner(ranking_dls(dls, 4), 5, loss_func=bpr_loss)
+    back = load_learner(learn.export(tmp_path/'it'))
+    for _ in range(2):
+        pd.testing.assert_frame_equal(recommend(back, 5), recommend(learn, 5))
+        pd.testing.assert_frame_equal(recommend_all(back, n=3), recommend_all(learn, n=3))
+        back = load_learner(back.export(tmp_path/'again'))
+
+@pytest.mark.parametrize('names', [('mean', 'prediction', 'rating'), ('rank', 'because', 'share'), ('average', 'ratings', 'match'), ('rating', 'rank', 'user')])
+def test_columns_never_collide(names):
+    df = make_ratings(30, 40, 800, seed=3).set_axis(list(names), axis=1)
+    same = make_ratings(30, 40, 800, seed=3)
+    mine, plain = (collab_learner(CollabDataLoaders.from_df(o, user_name=o.columns[0], item_name=o.columns[1], rating_name=o.columns[2], seed=3), 3) for o in (df, same))
+    mine.model.load_state_dict(plain.model.state_dict())
+    for f in (lambda o: recommend(o, 7), lambda o: recommend_all(o, n=3), lambda o: explain(o, 7, 5), lambda o: similar_items(o, 7, min_ratings=0)):
+        a, b = f(mine), f(plain)
+        assert a.columns.is_unique and a.index.name not in [*a.columns]
+        for x, y in zip(a, b): assert a[x].tolist() == pytest.approx(b[y].tolist(), nan_ok=True) if b[y].dtype.kind in 'if' else a[x].tolist() == b[y].tolist()
+        assert names[1] in a
+
+def test_a_warning_points_at_the_callers_line(learn):
+    for ask in (lambda: fold_in(learn, {'Alien (1979)': 5, 'Allien': 4}), lambda: recommend(learn, {'Alien (1979)': 5, 'Allien': 4}), lambda: explain(learn, {'Alien (1979)': 5, 'Allien': 4}, 'Fargo (1996)'), lambda: recommend(learn, 5, exclude=['Allien'])):
+        with pytest.warns(UserWarning, match='Allien') as said: ask()
+        assert said[0].filename == __file__
+
+def test_one_user_and_one_item_at_a_time(learn):
+    for ask in (lambda: recommend(learn, pd.Series({1: 5.})), lambda: recommend(learn, np.array([1, 2]))):
+        with pytest.raises(TypeError, match='name one user .*recommend_all makes the lists of all users'): ask()
+    with pytest.raises(TypeError, match='item is a list: name one item at a time'): similar_items(learn, ['Alien (1979)', 'Fargo (1996)'])
+
+def test_names_need_classes():
+    with pytest.raises(ValueError, match='knows no names: make it by EmbeddingDotBias.from_classes'): EmbeddingDotBias(3, 5, 5).bias([1])

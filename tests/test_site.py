@@ -1,13 +1,17 @@
 """The site, as a reader's browser sees it. `make test` builds it."""
+import re
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import urldefrag, urljoin
 
-import pytest
+import numpy as np, pytest
+from PIL import Image
 
 from browser import browser, serve
 
 ROOT = Path(__file__).parent.parent
 SITE = ROOT/'build'/'site'
+AXE = ROOT/'build'/'axe'/'package'/'axe.min.js'
 
 @pytest.fixture(scope='module')
 def site():
@@ -22,11 +26,11 @@ def chrome():
 def page(chrome, site):
     "A page that keeps what went wrong on it, and every address it asked for"
     page = chrome.new_page()
-    page.wrong, page.asked = [], []
+    page.wrong, page.asked, page.weight = [], [], {}
     page.on('console', lambda o: o.type in ('error', 'warning') and page.wrong.append(o.text))
     page.on('pageerror', lambda o: page.wrong.append(str(o)))
     page.on('request', lambda o: page.asked.append(o.url))
-    page.on('response', lambda o: o.status >= 400 and page.wrong.append(f'{o.status} {o.url}'))
+    page.on('response', lambda o: page.wrong.append(f'{o.status} {o.url}') if o.status >= 400 else page.weight.update({o.url: int(o.headers.get('content-length', 0))}))
     yield page
     page.close()
 
@@ -49,7 +53,9 @@ FAINT = r"""() => {
 }"""
 
 LESSONS = sorted(o.stem for o in (ROOT/'nbs').glob('[0-9]*.ipynb'))
-PAGES = sorted(o.relative_to(ROOT/'nbs').with_suffix('').as_posix() for o in (ROOT/'nbs').rglob('[!_.]*') if o.suffix in ('.ipynb', '.md') and '.ipynb_checkpoints' not in o.parts)
+#: all but the page for wrong addresses, and of the reference's pages the longest
+PAGES = sorted(o.relative_to(ROOT/'nbs').with_suffix('').as_posix() for o in (ROOT/'nbs').rglob('[!_.]*')
+               if o.suffix in ('.ipynb', '.md') and not {'.ipynb_checkpoints', 'api'} & {*o.parts} and o.stem != '404') + ['api/learner']
 
 def test_next_leads_from_the_first_page_to_the_last(page, site):
     page.goto(f'{site}/index.html')
@@ -62,8 +68,13 @@ def test_next_leads_from_the_first_page_to_the_last(page, site):
 
 @pytest.mark.parametrize('name', PAGES)
 def test_page(name, page, site):
-    "No broken image or link, an alternative text for each image, formulas in the middle and none raw, no sideways scrolling on a phone"
+    "No broken image or link, an alternative text for each image, formulas in the middle and none raw, no sideways scrolling on a phone, nothing heavy"
+    page.set_viewport_size({'width': 1366, 'height': 768})
     assert page.goto(f'{site}/{name}.html').ok
+    for key in ('description', 'og:title', 'og:description'): assert page.locator(f'meta[name="{key}"], meta[property="{key}"]').get_attribute('content').strip()
+    assert page.locator('link[rel=canonical]').get_attribute('href').endswith(f'/{name}.html')
+    wide = page.eval_on_selector_all('.highlight pre', 'all => all.filter(o => o.scrollWidth > o.clientWidth + 1).map(o => o.innerText)')
+    assert not wide, f'{name}: code that is cut off'
     images = page.eval_on_selector_all('img', 'all => all.map(o => [o.src, o.alt, o.complete && o.naturalWidth > 0 || o.loading == "lazy"])')
     assert all(alt for _, alt, _ in images), [src for src, alt, _ in images if not alt]
     assert all(ok for *_, ok in images), [src for src, _, ok in images if not ok]
@@ -80,6 +91,10 @@ def test_page(name, page, site):
         const box = o.getBoundingClientRect(), formula = o.querySelector('math > *').getBoundingClientRect()
         return Math.abs(formula.left - box.left - (box.right - formula.right))})""")
     assert all(o < 3 for o in off), f'{name}: formulas {off} pixels off the middle'
+    page.eval_on_selector_all('img', 'all => all.forEach(o => o.loading = "eager")')
+    page.wait_for_load_state('networkidle')
+    weight = sum(page.weight.values())
+    assert weight < (1_300_000 if name == 'library/exercises' else 1_000_000), f'{name} weighs {weight:,} bytes'
     page.set_viewport_size({'width': 400, 'height': 800})
     page.wait_for_timeout(100)
     assert page.evaluate('document.documentElement.scrollWidth') <= 400
@@ -95,3 +110,144 @@ def test_contrast(theme, page, site):
         assert not page.evaluate(FAINT), name
     page.add_style_tag(content='article p { color: #777 !important; background: #888 !important }')
     assert page.evaluate(FAINT)
+
+def visible(page, selector): return page.locator(f'{selector} >> visible=true')
+
+@pytest.mark.parametrize('width', [400, 800, 1366])
+def test_menus(width, page, site):
+    "One header; its buttons open the menu and the contents, and a link from each leads there"
+    page.set_viewport_size({'width': width, 'height': 800})
+    page.goto(f'{site}/{LESSONS[0]}.html')
+    lesson, menu = f'li.toctree-l1 > a[href="{LESSONS[1]}.html"]', visible(page, '.primary-toggle')
+    assert menu.count() == 1 and visible(page, '.search-button-field, .search-button').count() == 1
+    if width >= 992:
+        visible(page, lesson).first.wait_for()
+        menu.click()
+    page.wait_for_timeout(500)
+    assert visible(page, lesson).count() == 0
+    menu.click()
+    page.wait_for_timeout(500)
+    visible(page, lesson).first.click()
+    page.wait_for_url(f'**/{LESSONS[1]}.html')
+    if width < 992:
+        visible(page, '.secondary-toggle').click()
+        page.wait_for_timeout(500)
+    visible(page, '.page-toc a, .bd-toc-nav a').last.click()
+    page.wait_for_url('**#*')
+
+def test_side_bar(page, site):
+    "The lessons in their parts; what lies behind them is folded away, and unfolds"
+    page.set_viewport_size({'width': 1366, 'height': 800})
+    page.goto(f'{site}/index.html')
+    bar = page.locator('.bd-sidebar-primary')
+    assert bar.locator('.caption').all_inner_texts() == ['I. From a table to a model', 'II. Use it', 'III. Go far', 'To look up']
+    assert bar.locator('li.toctree-l1 > a').filter(has_text=re.compile(r'^\d+\. ')).count() == len(LESSONS)
+    behind = bar.locator('a[href="library/learner.html"]')
+    assert not behind.is_visible()
+    bar.locator('li:has(> a[href="map.html"]) > details > summary .toctree-toggle').click()
+    assert behind.is_visible()
+
+def test_code_is_copied(chrome, site):
+    page = chrome.new_page(permissions=['clipboard-read', 'clipboard-write'])
+    page.goto(f'{site}/{LESSONS[0]}.html')
+    block = page.locator('.cell_input div.highlight').nth(1)
+    block.hover()
+    block.get_by_role('button', name='Copy').click()
+    block.get_by_role('button', name='Copied').wait_for()
+    assert page.evaluate('navigator.clipboard.readText()').strip() == block.locator('pre').inner_text().strip()
+    page.close()
+
+def test_tables(page, site):
+    "Numbers to the right, titles to the left, and room between columns"
+    page.goto(f'{site}/index.html')
+    results = page.locator('table:has-text("Seed 42") tbody tr').first
+    align = lambda o: o.evaluate('o => getComputedStyle(o).textAlign')
+    assert align(results.locator('td').nth(1)) == 'right' and align(results.locator('td').first) in ('left', 'start')
+    page.goto(f'{site}/{LESSONS[0]}.html')
+    title = page.locator('table.dataframe td:text-is("Star Wars (1977)")').first
+    assert align(title) == 'left' and title.evaluate('o => parseFloat(getComputedStyle(o).paddingLeft)') >= 10
+
+def test_formula_braces_stretch(page, site):
+    "Below what it spans a brace leaves no gap"
+    page.goto(f'{site}/02_crosstab.html')
+    page.evaluate('document.fonts.ready')
+    brace = page.locator('munder > mo:text-is("\u23df")').first
+    brace.scroll_into_view_if_needed()
+    across, down = brace.locator('xpath=..').bounding_box(), brace.bounding_box()
+    shot = page.screenshot(clip=across | {'y': down['y'], 'height': down['height']})
+    columns = np.asarray(Image.open(BytesIO(shot)).convert('L')).min(axis=0)
+    assert (columns < 200).mean() > 0.9
+
+def test_pictures_in_the_dark(chrome, site):
+    "As they were drawn, without a frame"
+    page = chrome.new_page(color_scheme='dark')
+    page.goto(f'{site}/index.html')
+    look = page.locator('.cell_output img').first.evaluate('o => { const s = getComputedStyle(o); return [s.padding, s.filter, s.backgroundColor] }')
+    assert look == ['0px', 'none', 'rgb(255, 255, 255)']
+    page.close()
+
+def test_reference(page, site):
+    "A page a module, none endless; defaults whole, names linked, checks last"
+    named = re.findall(r'^from \.(\w+) import', (ROOT/'collab_course'/'all.py').read_text(encoding='utf-8'), re.M) + ['cli']
+    page.goto(f'{site}/api.html')
+    assert sorted(page.locator('article td a').all_inner_texts()) == sorted(named)
+    for name in named:
+        page.goto(f'{site}/api/{name}.html')
+        assert page.evaluate('document.documentElement.scrollHeight') < 20_000, name
+        names = page.locator('article > section > dl > dt .descname, article section > dl > dt .descname').all_inner_texts()
+        checks = [i for i, o in enumerate(names) if o.startswith('check')]
+        assert names and (name == 'exercises' or all('check' in o for o in names[min(checks, default=len(names)):])), names
+    page.goto(f'{site}/api/optimiser.html')
+    assert 'betas=(0.9, 0.99)' in [o.strip() for o in page.locator('dt:has-text("Adam") em.sig-param').all_inner_texts()]
+    page.goto(f'{site}/api/recommendation.html')
+    assert page.locator('dd a.reference[href*="#collab_course."]').count()
+
+@pytest.mark.parametrize('word', ['bias', 'weight decay', 'embedding', 'new users'])
+def test_search_finds_the_lesson_first(word, page, site):
+    page.goto(f'{site}/search.html?q={word}')
+    page.wait_for_function("document.querySelector('#search-results')?.innerText.includes('finished')") # better ones come in before others
+    assert f"_{word.replace(' ', '_')}.html" in page.locator('ul.search li a').first.get_attribute('href')
+
+def test_wrong_address(chrome, tmp_path):
+    "The page for it works at any depth, as GitHub shows it"
+    (tmp_path/'collab_course').symlink_to(SITE)
+    with serve(tmp_path) as address:
+        page = chrome.new_page()
+        page.route('**/collab_course/no/such/page.html', lambda route: route.fulfill(status=404, content_type='text/html', path=SITE/'404.html'))
+        wrong = []
+        page.on('response', lambda o: o.status >= 400 and wrong.append(o.url))
+        page.goto(f'{address}/collab_course/no/such/page.html')
+        page.locator('article p a').first.click()
+        page.wait_for_url(f'{address}/collab_course/index.html')
+        assert [o.split('/')[-1] for o in wrong] == ['page.html']
+        page.close()
+
+def test_sitemap_and_social_picture(page, site):
+    listed = re.findall('<loc>(.*)</loc>', (SITE/'sitemap.xml').read_text(encoding='utf-8'))
+    page.goto(f'{site}/index.html')
+    root = page.locator('link[rel=canonical]').get_attribute('href').removesuffix('index.html')
+    assert {f'{root}{o}.html' for o in PAGES} <= {*listed}
+    assert all((SITE/o.removeprefix(root)).is_file() for o in listed) and not any('404' in o for o in listed)
+    picture = page.locator('meta[property="og:image"]').get_attribute('content')
+    assert page.request.get(f'{site}/{picture.removeprefix(root)}').headers['content-type'] == 'image/png'
+    assert page.locator('link[rel*=icon]').count() and 'ollaborative filtering' in page.title()
+
+def test_print(page, site):
+    "Paper shows the page alone, with its code whole"
+    page.goto(f'{site}/{LESSONS[1]}.html')
+    page.emulate_media(media='print')
+    assert not any(o.is_visible() for o in page.locator('.bd-sidebar, .bd-header-article, .prev-next-footer, button').all())
+    assert visible(page, 'h1').count() == 1
+    assert not page.eval_on_selector_all('.highlight pre', 'all => all.filter(o => o.scrollWidth > o.clientWidth + 1).length')
+
+@pytest.mark.parametrize('name', ['index', LESSONS[1], 'api/learner', 'search', 'library/callbacks'])
+@pytest.mark.parametrize('width', [400, 1366])
+def test_accessibility(name, width, page, site):
+    "axe-core finds nothing serious"
+    if not AXE.exists(): pytest.skip(f'no {AXE.relative_to(ROOT)}: make axe fetches it with npm')
+    page.set_viewport_size({'width': width, 'height': 800})
+    page.goto(f'{site}/{name}.html')
+    page.wait_for_load_state('networkidle')
+    page.add_script_tag(path=AXE)
+    found = page.evaluate('axe.run({resultTypes: ["violations"]})')['violations']
+    assert not [(o['id'], [n['html'][:200] for n in o['nodes'][:3]]) for o in found if o['impact'] in ('serious', 'critical')]

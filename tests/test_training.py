@@ -1,7 +1,9 @@
 """What training promises beyond its losses."""
+import warnings
+
 import pytest
 
-from collab_course import learner
+from collab_course import collab, dataloaders, learner
 from collab_course.all import *
 
 def pairs(dl): return torch.cat([x for x, _ in dl])
@@ -151,3 +153,101 @@ def test_indices_of_more_rows_than_a_chunk():
 def test_rows_without_ratings_have_none(dls, ratings):
     dl = dls.test_dl(ratings[['user', 'title']].head(7), bs=3)
     assert [tuple(y.shape) for _, y in dl] == [(3, 1), (3, 1), (1, 1)] and all(y.isnan().all() for _, y in dl)
+
+# What must not be misread
+
+def trained(dls, *args, **kwargs):
+    learn = collab_learner(dls, y_range=(0, 5.5), **kwargs)
+    with learn.no_logging(), learn.no_bar(): learn.fit_one_cycle(*(args or (2, 0.02)))
+    return learn
+
+def test_predictions_for_the_training_rows_are_complete_and_in_order(dls):
+    learn = collab_learner(dls, y_range=(0, 5.5))
+    for ask in (dict(ds_idx=0), dict(dl=dls.train)):
+        preds, targs = learn.get_preds(**ask)
+        assert torch.equal(targs, dls.train.y.flatten())
+        assert torch.equal(preds, learn.model(dls.train.x.long()).detach())
+    assert dls.train.shuffle and dls.train.drop_last
+
+@pytest.mark.parametrize('y_range', [None, (0, 10.5)])
+@pytest.mark.parametrize('use_nn', [False, True])
+def test_an_unknown_user_and_item_are_predicted_near_the_mean(use_nn, y_range):
+    "Also where most users and items have a rating or two, and the model has not learned much"
+    r = np.random.default_rng(3)
+    df = pd.DataFrame({'user': (r.pareto(.8, 4000) * 100).astype(int) % 3000, 'book': (r.pareto(1., 4000) * 300).astype(int) % 5000}).drop_duplicates()
+    df['rating'] = np.clip(np.round(7.6 + r.normal(0, 1.5, len(df))), 1, 10)
+    dls = CollabDataLoaders.from_df(df, seed=1)
+    set_seed(1)
+    learn = collab_learner(dls, 20, y_range=y_range, use_nn=use_nn)
+    with learn.no_logging(), learn.no_bar(): learn.fit_one_cycle(3, 5e-3)
+    na, mean = learn.predict({'user': -1, 'book': -1}, unknown='na'), float(dls.train.y.mean())
+    assert abs(na - mean) < (1.5 if use_nn else 0.01)
+
+def test_rows_of_unknowns_are_all_that_is_set(dls):
+    "And a frozen table stays as it was"
+    learn = collab_learner(dls, y_range=(0, 5.5))
+    learn.model.u_weight.weight.requires_grad_(False)
+    before = {k: v.clone() for k, v in learn.model.state_dict().items()}
+    collab.set_unknown(learn.model, dls)
+    for k, v in learn.model.state_dict().items():
+        assert torch.equal(v[1:], before[k][1:])
+        assert torch.equal(v[0], before[k][0]) == (k == 'u_weight.weight')
+
+def test_worse_than_the_mean_is_said_at_your_line(dls):
+    learn = collab_learner(dls)
+    with learn.no_logging(), pytest.warns(UserWarning, match=r'the validation loss is .* Always saying 3.53, the mean') as said: learn.fit(1, 1e-4)
+    assert said[0].filename == __file__
+    learn = collab_learner(dls, y_range=(0, 5.5))
+    with warnings.catch_warnings(), learn.no_logging():
+        warnings.simplefilter('error')
+        learn.fit_one_cycle(1, 5e-3)
+        learn.lr_find(show_plot=False)
+
+@pytest.mark.parametrize('opt_func, own', [(Adam, 0.9), (partial(torch.optim.SGD, momentum=0.3), 0.3), (partial(torch.optim.AdamW, betas=(0.7, 0.9)), 0.7), (torch.optim.Adagrad, None)])
+def test_fit_leaves_the_optimisers_own_momentum(dls, opt_func, own):
+    learn = trained(dls, 1, 1e-3, opt_func=opt_func)
+    with learn.no_logging(): learn.fit(1, 1e-3)
+    assert set(learn.recorder.moms) == {own}
+
+def test_rates_that_search_nothing(dls):
+    learn = collab_learner(dls)
+    for wrong in (dict(start_lr=-1), dict(start_lr=0), dict(start_lr=1, end_lr=0.1), dict(end_lr=float('inf'))):
+        with pytest.raises(ValueError, match='_lr='): learn.lr_find(show_plot=False, **wrong)
+
+def test_other_loaders(ratings, dls):
+    "The same index would be another user"
+    learn, other = collab_learner(dls), CollabDataLoaders.from_df(ratings[ratings.user != 7], item_name='title')
+    for ask in (lambda: learn.validate(dl=other.valid), lambda: setattr(learn, 'dls', other), lambda: Learner(other, learn.model),
+                lambda: rating_metrics(learn, other), lambda: ranking_metrics(learn, other), lambda: rating_metrics(learn.model, other)):
+        with pytest.raises(ValueError, match="other values in column 'user' than the loaders: 1, such as 7,|other values in column 'user' than the loaders: 0 are missing there and 1, such as 7,"): ask()
+    learn.dls = CollabDataLoaders.from_df(ratings, item_name='title', seed=1)
+    learn.validate(dl=learn.dls.test_dl(ratings.head(100)))
+
+def test_ids_of_another_type_and_strangers(dls):
+    learn = collab_learner(dls)
+    df = dls.decode(dls.valid.x[:50], dls.valid.y[:50])
+    for unknown in ('raise', 'na'):
+        with pytest.raises(ValueError, match=r"column 'user': 50 of 50 rows have a known value as another type, .*astype\(int\)"): learn.predict(df.astype({'user': str}), unknown=unknown)
+    with pytest.raises(ValueError, match='all 50 rows have a user and an item not seen'): learn.dls.test_dl(df.assign(user=-1, title='?'))
+    assert learn.predict(df.assign(user=-1), unknown='na').nunique() > 1
+
+def test_a_typo_in_a_large_catalogue_compares_few(monkeypatch):
+    "340,000 titles; difflib, which took seconds, meets some hundreds"
+    r = np.random.default_rng(0)
+    letters = np.array([*'abcdefghijklmnopqrstuvwxyz'])
+    titles = CategoryMap([''.join(o).capitalize() for o in letters[r.integers(0, 26, (340_000, 12))]])
+    met = []
+    monkeypatch.setattr(dataloaders.difflib, 'get_close_matches', lambda val, names, *args, real=dataloaders.difflib.get_close_matches: met.append(len(names)) or real(val, names, *args))
+    for i in range(0, 339_000, 34_000):
+        for at in (0, 1, 2, 3, 5, 11):
+            right = titles[i + 1]
+            for typo in (right[:at] + 'x' + right[at + 1:], right[:at] + right[at + 1:], right[:at] + 'x' + right[at:]): assert right in titles.close(typo)
+    assert titles[5] in titles.close('the ' + titles[5].lower())
+    assert len(titles) > 339_000 and max(met) < 1000
+
+def test_a_diverged_model_lists_nothing(dls):
+    learn = collab_learner(dls, y_range=(0, 5.5))
+    with torch.no_grad(): learn.model.u_weight.weight[5] = torch.nan
+    for ask in (lambda: recommend(learn, 5), lambda: recommend_all(learn), lambda: learn.validate(), lambda: learn.predict({'user': 5, 'title': 'Fargo (1996)'}),
+                lambda: rating_metrics(learn, dls), lambda: ranking_metrics(learn, dls)):
+        with pytest.raises(FloatingPointError, match='are no number'): ask()

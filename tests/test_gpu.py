@@ -1,0 +1,75 @@
+"""What a CPU can show of training on a GPU: the arithmetic of a step as a CUDA graph, and what happens where it cannot be recorded. `bench/gpu.py` does the rest, on a card."""
+import pytest
+import torch
+
+from collab_course import gpu
+from collab_course.all import *
+
+class Recorded(CUDAGraph):
+    "Takes the way through recorded steps on any machine"
+    def fits(self): return True
+
+def played(step, warm_up):
+    "In place of `record`: runs the step each time, on the tensors that stay"
+    for _ in range(3): warm_up()
+    return step
+
+MODELS = {'dot product': lambda dls: collab_learner(dls, n_factors=8, y_range=(0, 5.5)), 'any module': lambda dls: Learner(dls, DotProductBias(*map(len, dls.classes.values()), 8)),
+          'network': lambda dls: collab_learner(dls, use_nn=True, layers=[20, 10], y_range=(0, 5.5))}
+
+@pytest.fixture(scope='module')
+def dls():
+    "A hundred batches: in many more, rounding would grow in the network"
+    return CollabDataLoaders.from_df(make_ratings(200, 100, 8_000, seed=3), bs=64, seed=42)
+
+def fitted(dls, make, cbs=None):
+    set_seed(42)
+    learn = make(dls)
+    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(1, 5e-3, wd=0.1, cbs=cbs)
+    return learn
+
+@pytest.mark.parametrize('name', MODELS)
+def test_recorded_steps_give_the_same_losses(name, dls, monkeypatch):
+    "Averages of batch normalisation, random numbers and the optimiser's counts among them"
+    monkeypatch.setattr(gpu, 'record', played)
+    plain, recorded = fitted(dls, MODELS[name]), fitted(dls, MODELS[name], Recorded())
+    assert recorded.recorder.losses == pytest.approx(plain.recorder.losses, abs=1e-5)
+    for a, b in zip(plain.model.state_dict().values(), recorded.model.state_dict().values()): assert torch.allclose(a.float(), b.float(), atol=1e-4)
+    assert all(v['step'] == len(dls.train) for v in recorded.opt.state_dict()['state'].values())
+
+def test_nothing_stays_behind(dls, monkeypatch):
+    monkeypatch.setattr(gpu, 'record', played)
+    learn = fitted(dls, MODELS['dot product'], Recorded())
+    assert 'gradient' not in vars(learn) and 'step' not in vars(learn.opt)
+    assert all(p.grad is None for p in learn.model.parameters())
+
+def test_where_recording_fails_training_goes_on_and_says_so_once(dls, monkeypatch):
+    def fail(step, warm_up):
+        warm_up()
+        raise RuntimeError('operation not permitted when stream is capturing')
+    monkeypatch.setattr(gpu, 'record', fail)
+    with pytest.warns(UserWarning, match='not permitted') as said: learn = fitted(dls, MODELS['network'], Recorded())
+    assert len(said) == 1
+    assert learn.recorder.losses == fitted(dls, MODELS['network']).recorder.losses
+
+def test_a_batch_of_another_size_takes_the_plain_way(dls, monkeypatch):
+    monkeypatch.setattr(gpu, 'record', played)
+    learn, cb = MODELS['dot product'](dls), Recorded()
+    learn.create_opt()
+    cb.learn = learn
+    cb.before_fit()
+    for n in (64, 64, 30):
+        x, y = dls.one_batch()
+        learn.gradient(x[:n], y[:n])
+        learn.opt.step()
+        learn.opt.zero_grad()
+        assert cb.whole == (n == 64)
+    cb.after_fit()
+    assert all(v['step'] == 3 for v in learn.opt.state_dict()['state'].values())
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.parametrize('name', MODELS)
+def test_on_a_card(name, ratings):
+    dls = CollabDataLoaders.from_df(ratings, item_name='title', bs=64, seed=42, device='cuda')
+    plain, recorded = fitted(dls, MODELS[name]), fitted(dls, MODELS[name], CUDAGraph())
+    assert recorded.recorder.losses == pytest.approx(plain.recorder.losses, abs=1e-4)
