@@ -14,6 +14,7 @@ them: the ordered probit stays the last rung, since it was better inside u1's ba
 import sys, time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 
 from collab_course.all import *
 
@@ -178,7 +179,7 @@ def folds(ratings, seeds=6):
     titles = {'u1 to u5': None, 'random 5-fold': 42}
     jobs = [((title, i + 1, rows), range(seeds)) for title, seed in titles.items() for i, rows in enumerate(k_folds(ratings, 5, seed=seed))]
     runs = {title: [] for title in titles}
-    with ProcessPoolExecutor(2) as pool:
+    with ProcessPoolExecutor(2, mp_context=get_context('spawn')) as pool:
         for title, number, rows in pool.map(ladder_on, jobs):
             runs[title] += rows
             each = pd.DataFrame(rows).groupby('model', sort=False).rmse.mean()
