@@ -131,6 +131,7 @@ bench: data
 	$(BIN)/python bench/evaluation.py > bench/evaluation.txt
 	$(BIN)/python bench/lists.py > bench/lists.txt
 	$(BIN)/python bench/lists.py --large >> bench/lists.txt
+	$(BIN)/python bench/lists.py --serving >> bench/lists.txt
 
 scale: data
 	$(BIN)/python bench/scale.py > build/scale.txt

@@ -12,7 +12,7 @@ from the loaded rows to a model that can score: medians of `--rounds`. CPU secon
 is busy with other work takes from the others.
 
     python bench/lists.py [--rounds 5] [--threads 2] [--without-peers]
-    python bench/lists.py --chosen      the same with the settings in lists_search.csv
+    python bench/lists.py --chosen      the same, but what lists_search.csv holds is not searched again
     python bench/lists.py --large       one epoch of IALS on made-up likes of MovieLens 20M's size: seconds and memory
     python bench/lists.py --serving     the best of 1,000,000 items: milliseconds a user
 """
@@ -71,7 +71,7 @@ def peer(job):
     np.save(job['scores'], scores(model))
     print(json.dumps(seconds))
 
-if __name__ == '__main__' and sys.argv[1] == '--peer':
+if __name__ == '__main__' and '--peer' in sys.argv[1:2]:
     peer(json.loads(sys.argv[2]))
     sys.exit()
 
@@ -144,12 +144,12 @@ OURS = {
     'LikesKNN': (LikesKNN, grid(k=[40, 80, 160, 320, 640])),
     'BPR': (bpr, grid(n_factors=[64], n_epochs=[80], wd=[0.3, 0.5, 0.8])),
     'EASE': (EASE, grid(reg=[100, 200, 300, 400, 500, 600, 800, 1200])),
-    'IALS': (IALS, grid(n_factors=[64], reg=[0.005, 0.01, 0.014, 0.02, 0.03], alpha0=[0.2, 0.3, 0.5, 0.7, 1.0], n_epochs=[8])),
+    'IALS': (IALS, grid(n_factors=[64], reg=[0.01, 0.014, 0.02, 0.03], alpha0=[0.1, 0.2, 0.3, 0.5, 0.7], n_epochs=[8])),
     'EASE and IALS with dates': (with_dates, grid(gaps=[[60, 600]], ease_reg=[600, 700], n_ials=[3], reg=[0.014], alpha0=[0.5], n_epochs=[8])),
 }
 THEIRS = {
     'implicit ALS': ('implicit', 'ALS', grid(factors=[64], regularization=[30, 60, 120, 240], alpha=[4, 8, 16, 32], iterations=[15])),
-    'implicit BPR': ('implicit', 'BPR', grid(factors=[64], learning_rate=[0.01, 0.03, 0.1], regularization=[0.001, 0.01, 0.03], iterations=[50, 100, 300])),
+    'implicit BPR': ('implicit', 'BPR', grid(factors=[64], learning_rate=[0.001, 0.003, 0.01], regularization=[0.001, 0.01, 0.1], iterations=[25, 50, 100, 200])),
     'Cornac BPR': ('cornac', 'BPR', [dict(k=200, max_iter=200, learning_rate=0.01, lambda_reg=0.001)]), # as in the public table
     'Cornac EASE': ('cornac', 'EASE', grid(lamb=[300, 500, 800], posB=[False])),
 }
@@ -267,7 +267,7 @@ if __name__ == '__main__':
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--threads', type=int, default=THREADS)
     parser.add_argument('--without-peers', action='store_true')
-    parser.add_argument('--chosen', action='store_true', help='with the settings that lists_search.csv has')
+    parser.add_argument('--chosen', action='store_true', help='do not search again what lists_search.csv holds')
     parser.add_argument('--large', action='store_true')
     parser.add_argument('--serving', action='store_true')
     args = parser.parse_args()
@@ -278,4 +278,4 @@ if __name__ == '__main__':
     else:
         tried = pd.read_csv(SEARCH).to_dict('records') if args.chosen else []
         main(args.rounds, tried)
-        if not args.chosen: pd.DataFrame(tried).to_csv(SEARCH, index=False)
+        pd.DataFrame(tried).to_csv(SEARCH, index=False)

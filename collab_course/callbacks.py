@@ -125,9 +125,10 @@ class ProgressCallback(Callback):
 class MeanCheck(Callback):
     "Warns where a training ends with a validation loss above that of the training ratings' mean."
     def after_fit(self):
-        if self.learn.final is None: return
+        y = self.learn.dls.train.y
+        if self.learn.final is None or (y == y[0]).all(): return
         targs = torch.cat([yb.flatten() for _, yb in self.learn.dls.valid]).cpu()
-        mean = self.learn.dls.train.y.mean().cpu()
+        mean = y.mean().cpu()
         loss, of_mean = (round(float(o), 4) for o in (
             self.learn.final[0], self.learn.loss_func(mean.expand_as(targs), targs)))
         if loss > of_mean: warn(

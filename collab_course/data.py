@@ -6,17 +6,17 @@
 __all__ = ['Planted', 'planted_factors', 'make_ratings', 'load_ratings', 'add_titles']
 
 # %% ../nbs/01_data.ipynb #9b2be6d6
-from pathlib import Path
-
 import pandas as pd
 
-from .download import check_files, untar_data
+from .download import untar_data
 
 # %% ../nbs/library/data.ipynb #23e49855
 from collections import namedtuple
+from pathlib import Path
 
 import numpy as np
 
+from .download import check_files
 from .validation import check_columns, check_counts, warn
 
 # %% ../nbs/library/data.ipynb #7af12a3d

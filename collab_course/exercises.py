@@ -29,7 +29,6 @@ from .learner import Learner, one_cycle
 from .models import DotProduct, DotProductBias, DotProductParams, emb_sz_rule
 from .optimiser import Adam
 from .files import pack
-from .ranking import bpr_loss
 from .recommendation import fold_in
 
 # %% ../nbs/library/exercises.ipynb #ff1906e7
@@ -784,11 +783,16 @@ def _17_3(answer):
         kind = 'a learner' if isinstance(model, Learner) else f'a model that returns shape {tuple(net(x).shape)}'
         if off := off_by(got['user_rmse'], right, tol=1e-4, what=f'user_rmse of {kind}'): return off
 
-# %% ../nbs/library/exercises.ipynb #ac6f32bc
-@exercise('18.1')
+# %% ../nbs/library/exercises.ipynb #f8c7310d
+@exercise('18.1', 'function')
 def _18_1(answer):
-    right = bpr_loss(torch.tensor([2., 0.5]), torch.tensor([1., 0.]))
-    return off_by(answer, right, tol=_TWO_DECIMALS, what='your loss')
+    gen = torch.Generator().manual_seed(18)
+    for n, k, liked, reg, alpha0 in ((6, 2, [4], 0.1, 1.), (40, 5, [3, 17, 0, 39], 0.02, 0.3)):
+        V, rows = torch.randn(n, k, generator=gen), torch.tensor(liked)
+        A = V[rows].t() @ V[rows] + alpha0 * V.t() @ V + reg * (len(rows) + alpha0 * n) * torch.eye(k)
+        right = torch.linalg.solve(A, V[rows].sum(dim=0))
+        off = off_by(answer(V.clone(), rows, reg, alpha0), right, tol=1e-4, what=f'the vector of a user who likes {len(rows)} of {n} movies')
+        if off: return off
 
 # %% ../nbs/library/exercises.ipynb #9a57a404
 @exercise('18.2')

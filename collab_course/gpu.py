@@ -8,6 +8,7 @@ __all__ = ['CUDAGraph']
 # %% ../nbs/library/gpu.ipynb #c433a41f
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -63,6 +64,7 @@ class CUDAGraph(Callback):
     """Trains with one CUDA graph a step, on a GPU and with `Adam`; else, and where a step cannot be
     recorded, as without it, after a warning. Made for small batches. A step is recorded when training
     begins, so what is frozen or exchanged in the middle of one is not seen before the next."""
+    learn:Any # the `Learner` that trains
     def before_fit(self):
         learn = self.learn
         self.plain, self.opt_step, self.replay, self.whole = learn.gradient, learn.opt.step, None, False

@@ -6,12 +6,8 @@
 __all__ = ['bpr_loss', 'pairs_right', 'PairDataLoader', 'ranking_dls']
 
 # %% ../nbs/18_ranking.ipynb #6c0ba470
-from copy import copy
-
 import torch
 from torch.nn import functional as F
-
-from .dataloaders import DataLoaders, History, RatingDataLoader
 
 # %% ../nbs/18_ranking.ipynb #9758020e
 def _gaps(pred, targ):
@@ -28,7 +24,12 @@ def pairs_right(pred:torch.Tensor, targ:torch.Tensor) -> torch.Tensor:
     "Share of the pairs in which the liked item has the higher score"
     return (_gaps(pred, targ) > 0).float().mean()
 
-# %% ../nbs/18_ranking.ipynb #1944eb90
+# %% ../nbs/library/ranking.ipynb #84138ce7
+from copy import copy
+
+from .dataloaders import DataLoaders, History, RatingDataLoader
+
+# %% ../nbs/library/ranking.ipynb #f2aaf763
 class PairDataLoader(RatingDataLoader):
     """Batches of `x`, `bs` pairs of user and liked item above as many of the same users with items
     that they have not rated, and `y`, 1 for liked and 0 for other. Raises `ValueError` where a user
@@ -73,7 +74,7 @@ class PairDataLoader(RatingDataLoader):
             x = torch.cat([liked, torch.stack([liked[:, 0], others[rows]], dim=1)])
             yield x.long(), torch.cat([y, torch.zeros_like(y)])
 
-# %% ../nbs/18_ranking.ipynb #20106136
+# %% ../nbs/library/ranking.ipynb #0e3652b7
 def _pairs(dl, rated, dls, at_least, bs, **kwargs):
     "Pairs of what is liked in the ratings `dl` and what is not in `rated`"
     n_items = len(dls.classes[dls.item_name])
@@ -81,14 +82,14 @@ def _pairs(dl, rated, dls, at_least, bs, **kwargs):
     if len(liked): return PairDataLoader(liked, rated, n_items, bs, **kwargs)
     raise ValueError(f'no rating is {at_least} or more, so nothing is liked: lower at_least.')
 
-# %% ../nbs/18_ranking.ipynb #e76ada2e
+# %% ../nbs/library/ranking.ipynb #40f15771
 def _starless(history:History):
     "A copy of `history` that knows what was rated, but not with how many stars"
     res = copy(history)
     res.ratings = torch.full_like(history.ratings, torch.nan)
     return res
 
-# %% ../nbs/18_ranking.ipynb #608ef79e
+# %% ../nbs/library/ranking.ipynb #e8b12ca5
 def ranking_dls(
     dls:DataLoaders, # Ratings: `CollabDataLoaders`
     at_least:float|None=None, # Lowest rating that counts as liked; None takes whatever was rated
