@@ -106,9 +106,9 @@ class CategoryMap:
         "Raise `ValueError` where a value of the column `name` stands as a number and as text"
         if self._index.dtype != object: return
         texts = {o for o in self.items[1:] if isinstance(o, str)}
-        twice = [o for o in self.items[1:] if isinstance(o, Real) and {str(o), f'{o:.17g}'} & texts]
+        twice = [o for o in self.items[1:] if isinstance(o, Real) and {str(o), f'{o:.17g}', str(float(o))} & texts]
         if twice: raise ValueError(f'column {name!r}: {len(twice)} values stand as a number and as '
-            f'text, the first is {twice[0]!r}, so one id would have two rows. '
+            f'text, the first is {twice[0]}, so one id would have two rows. '
             f'Make all of them text: ratings[{name!r}] = ratings[{name!r}].astype(str).')
 
 # %% ../nbs/library/dataloaders.ipynb #96c71462

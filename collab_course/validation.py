@@ -33,9 +33,10 @@ def check_columns(
     "Raise unless `ratings` is a table that holds every named column once, and at least one row"
     if not isinstance(ratings, pd.DataFrame):
         kind = type(ratings)
-        if hasattr(ratings, 'to_pandas'): # polars, pyarrow and others
-            raise TypeError(f'ratings is a {kind.__module__.split(".")[0]} {kind.__name__}: '
-                            'pass ratings.to_pandas().')
+        for call in ('to_pandas', 'collect'): # polars, pyarrow and others; a LazyFrame of polars
+            if hasattr(ratings, call): raise TypeError(
+                f'ratings is a {kind.__module__.split(".")[0]} {kind.__name__}: pass '
+                f'ratings{".collect()" * (call == "collect")}.to_pandas().')
         way = ('pd.DataFrame makes one of lists, arrays and dicts, '
                'CollabDataLoaders.from_csv reads a file.')
         if isinstance(ratings, pd.Series): way = "ratings.reset_index(name='count') makes one of it."

@@ -143,6 +143,7 @@ FRAMES = [
     ('A user is a list', lambda: dls(table(user=[[1]] * 20)), TypeError, "column 'user': …unhashable…. An id is a number, a text, or anything else that can be the key of a dict."),
     ('Ids of mixed types', lambda: keeps(changed('user', 2, 'Ann')), 'sorted by type, then by value', ''),
     ('An id as a number and as text', lambda: dls(changed('user', 2, '7').pipe(lambda df: df.assign(user=df.user.where(df.index != 3, 7)))), ValueError, "column 'user': 1 values stand as a number and as text, the first is 7, so one id would have two rows. Make all of them text: ratings['user'] = ratings['user'].astype(str)."),
+    ('The same, the text with a decimal', lambda: dls(changed('user', 2, '7.0').pipe(lambda df: df.assign(user=df.user.where(df.index != 3, 7)))), ValueError, "column 'user': 1 values stand as a number and as text, the first is 7, …"),
     ('The same, the number a float', lambda: dls(table(item=[7.0, '7'] * 10)), ValueError, "column 'item': 1 values stand as a number and as text, the first is 7.0, …"),
     ('Ids as floats', lambda: keeps(table().astype({'user': float})), '1.0 and 1 are one id', ''),
     ('Ids as categories', lambda: keeps(table().astype({'user': 'category'})), 'as what they stand for; unused categories get no row', ''),
