@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from itertools import product
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np, pandas as pd, torch
 from torch import nn
@@ -876,4 +877,28 @@ def _21_2(answer):
         right, grads = torch.cat(parts).mean(0), [o.mean(0) for o in parts]
         off = off_by(answer([o.clone() for o in grads], [*rows]), right, tol=1e-5,
                      what=f'the gradient of ranks with {rows} rows')
+        if off: return off
+
+# %% ../nbs/library/exercises.ipynb #35effa28
+@exercise('22.1')
+def _22_1(answer):
+    for n, noise, m, spread, seed in ((3, 0.7, 0., 1., 0), (40, 1.2, 0.8, 0.5, 1), (1, 0.5, -1., 2., 2)):
+        v, y = torch.randn(2, n, generator=torch.Generator().manual_seed(seed)).double()
+        grid = torch.linspace(-15, 15, 60_001).double()
+        log_p = -((y - grid[:, None] * v)**2).sum(1) / (2 * noise**2) - (grid - m)**2 / (2 * spread**2)
+        p = log_p.softmax(0)
+        right = grid @ p, ((grid - grid @ p)**2 @ p).sqrt()
+        for mine, want, what in zip(answer(v, y, noise, m, spread), right, ('mean', 'standard deviation')):
+            if off := off_by(mine, want, tol=1e-3, what=f'the {what} of u'): return off
+
+# %% ../nbs/library/exercises.ipynb #3c8f271c
+@exercise('22.2')
+def _22_2(answer):
+    rand = np.random.default_rng(0)
+    for share, wide in ((0.9, 1.), (0.5, 1.3), (0.95, 0.6)):
+        mean, std = rand.normal(3.5, 0.5, 500), rand.uniform(0.5, 1.2, 500)
+        y = mean + rand.normal(0, std)
+        half = NormalDist().inv_cdf(0.5 + share / 2)
+        right = np.mean(abs(y - mean) < half * wide * std)
+        off = off_by(answer(mean, wide * std, y, share), right, tol=1e-6, what=f'the part within the interval of {share}')
         if off: return off
