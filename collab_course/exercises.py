@@ -25,6 +25,7 @@ from .data import load_ratings, make_ratings, planted_factors
 from .dataloaders import CollabDataLoaders
 from .evaluation import list_metrics
 from .layers import Embedding, sigmoid_range
+from .callbacks import MeanCheck
 from .learner import Learner, one_cycle
 from .models import DotProduct, DotProductBias, DotProductParams, emb_sz_rule
 from .optimiser import Adam
@@ -412,6 +413,7 @@ def _epochs(cb, losses):
     dls = CollabDataLoaders.from_df(_movielens().head(300), valid_pct=0.5, seed=0)
     model, todo = DotProduct(*(len(o) for o in dls.classes.values()), 2), list(losses)
     learn = Learner(dls, model, cbs=cb)
+    learn.cbs = learn.cbs.filter(lambda o: not isinstance(o, MeanCheck)) # these losses are made up
     learn.validate = lambda *args: [todo.pop(0)]
     with learn.no_bar(), learn.no_logging():
         try: learn.fit(len(losses))
