@@ -125,8 +125,8 @@ class ProgressCallback(Callback):
 class MeanCheck(Callback):
     "Warns where a training ends with a validation loss above that of the training ratings' mean."
     def after_fit(self):
-        y = self.learn.dls.train.y
-        if self.learn.final is None or (y == y[0]).all(): return
+        y = getattr(self.learn.dls.train, 'y', None) # None where the rows are not in memory as a whole
+        if self.learn.final is None or y is None or (y == y[0]).all(): return
         targs = torch.cat([yb.flatten() for _, yb in self.learn.dls.valid]).cpu()
         mean = y.mean().cpu()
         loss, of_mean = (round(float(o), 4) for o in (

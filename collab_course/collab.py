@@ -143,8 +143,10 @@ def set_unknown(
     dls:DataLoaders, # What it was trained on
 ):
     """Set the rows of `#na#`: to the mean row of the training ratings, and with biases so that an unknown
-    user's rating of an unknown item is predicted to be the mean. Frozen tables are left alone."""
+    user's rating of an unknown item is predicted to be the mean. Frozen tables are left alone, and all
+    of them where the training rows are not in memory as a whole."""
     m:Any = model
+    if not hasattr(dls.train, 'x'): return
     if has_factors(model): sides = [[m.u_weight, m.u_bias], [m.i_weight, m.i_bias]]
     elif isinstance(model, EmbeddingNN): sides = [[o] for o in m.embeds]
     else: return

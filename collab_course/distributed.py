@@ -16,7 +16,8 @@ from fastcore.foundation import L
 from torch import Tensor, nn
 
 import collab_course.persistence # noqa: F401 # save, load and export
-from .collab import CollabLearner
+from .callbacks import MeanCheck, ProgressCallback, Recorder
+from .collab import CollabLearner, set_unknown
 from .dataloaders import (BlockDataLoader, CategoryMap, DataLoaders, RatingDataLoader,
                                        all_ranks, rank_and_size)
 from .learner import Learner, SuggestedLRs, mae, rmse
@@ -121,8 +122,11 @@ class DistributedLearner(CollabLearner):
         for name in self.tables:
             p = model.get_parameter(name)
             p.data = p.data[own]
-        super().__init__(_own_dls(learn.dls, own, size), model, learn.loss_func, learn.opt_func,
-                         learn.lr, learn.cbs[2:], learn.metrics, learn.wd, learn.moms)
+        dls, cbs = _own_dls(learn.dls, own, size), learn.cbs.filter(
+            lambda o: type(o) not in (Recorder, ProgressCallback, MeanCheck)) # each learner has its own
+        if 'classes' in vars(model): model.classes = dls.classes
+        super().__init__(dls, model, learn.loss_func, learn.opt_func, learn.lr, cbs, learn.metrics,
+                         learn.wd, learn.moms)
         if self.rank: self.bar = self.log = False
         self._own = {id(model.get_parameter(name)) for name in self.tables}
 
@@ -189,6 +193,7 @@ class DistributedLearner(CollabLearner):
         whole = self.whole
         whole.model.load_state_dict({name: self._gathered(t) if name in self.tables else t
                                      for name, t in self.model.state_dict().items()})
+        set_unknown(whole.model, whole.dls)
         if with_opt and self.opt:
             whole.create_opt()
             whole.opt.load_state_dict(self._opt_state(self.opt.state_dict(), self._gathered))
