@@ -293,7 +293,7 @@ class Learner(Without):
     def _n_steps(self, n_epoch, start_epoch):
         "Steps of a whole training"
         check_counts(0, n_epoch=n_epoch, start_epoch=start_epoch)
-        if not self.dls.train.n: raise ValueError(
+        if not len(self.dls.train): raise ValueError(
             'there are no rows to train on: a file that was exported with rows=False holds none.')
         if start_epoch <= n_epoch: return n_epoch * len(self.dls.train)
         raise ValueError(f'start_epoch={start_epoch}: more than the {n_epoch} epochs of this '

@@ -26,8 +26,8 @@ def cases():
     def learner(df, bs=64, opt_func=Adam, use_nn=False, shuffle_train=True, **kwargs):
         dls = CollabDataLoaders.from_df(df, seed=42, bs=bs, shuffle_train=shuffle_train)
         set_seed(42)
-        more = dict(use_nn=True, layers=[8], config={'use_bn': False}) if use_nn else {}
-        return collab_learner(dls, 10, y_range=(0, 5.5), opt_func=opt_func, metrics=[rmse, mae], **more, **kwargs)
+        more = dict(use_nn=True, layers=[8], config={'use_bn': False}) if use_nn else dict(n_factors=10)
+        return collab_learner(dls, y_range=(0, 5.5), opt_func=opt_func, metrics=[rmse, mae], **more, **kwargs)
     return {
         'MovieLens 100K': lambda: learner(load_ratings()[['user', 'title', 'rating']]),
         'uneven batches': lambda: learner(few(), 30, shuffle_train=False),
