@@ -42,6 +42,7 @@ def opened(chrome, site):
         page.on('pageerror', lambda o: page.wrong.append(str(o)))
         pages.append(page)
         page.goto(f'{site}/index.html')
+        page.locator('.demo').scroll_into_view_if_needed()
         return page
     yield open_at
     for page in pages: page.close()
@@ -128,6 +129,7 @@ def test_without_javascript_a_picture_and_a_link(opened):
 def open_picture(opened, name, **kwargs):
     page = opened(1280, **kwargs)
     page.goto(page.url.replace('index', name))
+    page.locator('.picture, .demo').scroll_into_view_if_needed()
     return page
 
 def test_the_table_fills_as_the_slider_moves(opened):

@@ -36,9 +36,9 @@ WORKFLOWS = sorted((ROOT/'.github'/'workflows').glob('*.yml'))
 
 @pytest.mark.parametrize('file', WORKFLOWS, ids=[o.name for o in WORKFLOWS])
 def test_workflow_may_only_read(file):
-    "But for the job that publishes the site, which may do that and no more"
+    "But for the jobs that publish the site and a release, which may do that and no more"
     text = file.read_text(encoding='utf-8')
     assert re.search(r'^permissions:\n  contents: read$', text, re.M), 'permissions at the top must be contents: read and no more'
     writes = re.findall(r'([\w-]+): write', text)
-    assert writes == (['pages', 'id-token'] if file.name == 'docs.yml' else [])
+    assert writes == {'docs.yml': ['pages', 'id-token'], 'release.yml': ['id-token', 'contents']}.get(file.name, [])
     assert 'pull_request_target' not in text and '${{ github.event' not in text and '${{ github.head_ref' not in text

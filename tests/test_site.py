@@ -94,7 +94,7 @@ def test_page(name, page, site):
     page.eval_on_selector_all('img', 'all => all.forEach(o => o.loading = "eager")')
     page.wait_for_load_state('networkidle')
     weight = sum(page.weight.values())
-    assert weight < (1_300_000 if name == 'library/exercises' else 1_000_000), f'{name} weighs {weight:,} bytes'
+    assert weight < (1_300_000 if name == 'library/exercises' else 1_100_000), f'{name} weighs {weight:,} bytes'
     page.set_viewport_size({'width': 400, 'height': 800})
     page.wait_for_timeout(100)
     assert page.evaluate('document.documentElement.scrollWidth') <= 400

@@ -190,7 +190,12 @@ function start() {
     window.COLLAB_COURSE_DEMO.films = films
     for (const place of places) new Demo(place, films)
   })
-  document.head.append(script)
+  const seen = new IntersectionObserver(entries => {
+    if (!entries.some(o => o.isIntersecting)) return
+    seen.disconnect()
+    document.head.append(script) // 400 KB that only those who come here need
+  })
+  places.forEach(o => seen.observe(o))
 }
 if (document.readyState === 'loading') document.addEventListener('DOMContentLoaded', start)
 else start()

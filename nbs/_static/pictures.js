@@ -118,7 +118,12 @@ function start() {
   if (!places.length) return
   const script = element('script', {src: numbers.href})
   script.addEventListener('load', () => places.forEach(o => PICTURES[o.dataset.picture](o, window.COLLAB_COURSE_PICTURES[o.dataset.picture])))
-  document.head.append(script)
+  const seen = new IntersectionObserver(entries => {
+    if (!entries.some(o => o.isIntersecting)) return
+    seen.disconnect()
+    document.head.append(script)
+  })
+  places.forEach(o => seen.observe(o))
 }
 if (document.readyState === 'loading') document.addEventListener('DOMContentLoaded', start)
 else start()
