@@ -173,6 +173,8 @@ def test_formula_braces_stretch(page, site):
     page.evaluate('document.fonts.ready')
     brace = page.locator('munder > mo:text-is("\u23df")').first
     brace.scroll_into_view_if_needed()
+    page.wait_for_timeout(500) # a picture that comes on the way moves what is below it
+    brace.scroll_into_view_if_needed()
     across, down = brace.locator('xpath=..').bounding_box(), brace.bounding_box()
     shot = page.screenshot(clip=across | {'y': down['y'], 'height': down['height']})
     columns = np.asarray(Image.open(BytesIO(shot)).convert('L')).min(axis=0)

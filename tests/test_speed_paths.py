@@ -202,7 +202,7 @@ def test_a_training_changed_on_the_way_goes_on_as_by_autograd(dls, calls, change
         models.append(learn.model)
     assert np.allclose(*runs, rtol=1e-5, atol=1e-5)
     assert len(calls) == (10 if change in (freeze, other_loss, summed_loss) else 60)
-    for p, q in zip(*(m.parameters() for m in models), strict=True): assert (p - q).abs().max() < 1e-4
+    for p, q in zip(*(m.parameters() for m in models), strict=True): assert (p - q)[1:].abs().max() < 1e-4 # row 0, #na#, is set after a training of factors alone
 
 def test_factors_frozen_on_the_way_stay_put_and_thawed_ones_move(dls):
     learn, kept = learner(dls), {}
