@@ -36,8 +36,8 @@ html_theme_options = {'repository_url': cfg['git_url'], 'repository_branch': cfg
                       'navbar_persistent': [], # else there are two headers, and the buttons of the one in sight do nothing
                       'show_toc_level': 2}
 html_static_path = ['_static', *(str(o) for o in [root/'build/demo'] if o.exists())] # what `make demo` wrote
-html_css_files = ['site.css', 'icons.css', 'demo.css', 'pictures.css']
-html_js_files = [(o, {'defer': 'defer'}) for o in ('site.js', 'demo.js', 'pictures.js')]
+html_css_files = ['site.css', 'icons.css']
+html_js_files = [('site.js', {'defer': 'defer'})]
 html_show_sourcelink = False
 html_copy_source = False
 html_math_renderer = 'mathml'
@@ -175,6 +175,13 @@ def social_picture():
 
 # What the browser need not load
 
+def add_scripts(app, pagename, templatename, context, doctree):
+    "What 'Rate a few films' and the pictures that answer need, on the pages that have them"
+    for name, block in {'demo': 'class="demo"', 'pictures': 'class="picture"'}.items():
+        if block in context.get('body', ''):
+            app.add_css_file(f'{name}.css')
+            app.add_js_file(f'{name}.js', defer='defer')
+
 #: names of the theme's icons that the pages use
 ICONS = ['angle-left', 'angle-right', 'arrow-up', 'bars', 'chevron-down', 'circle-half-stroke', 'github', 'list', 'magnifying-glass', 'moon', 'rocket', 'sun', 'xmark']
 
@@ -193,6 +200,11 @@ def finish(app, error):
     (static/'scripts'/'fontawesome.js').write_text('')
     sheet = static/'styles'/'pydata-sphinx-theme.css'
     sheet.write_text(re.sub(r'(\.fa-[\w-]+,?)+\{--fa:[^}]*\}', '', sheet.read_text(encoding='utf-8')), encoding='utf-8')
+    for o in Path(app.outdir).rglob('*.html'):
+        text = re.sub(r'<span class="[nw]">([^<]*)</span>', r'\1', o.read_text(encoding='utf-8')) # names and blanks have the colour of code as it is
+        # the theme loads the search's index on every page, and only the search's own page uses it
+        if o.stem != 'search': text = re.sub(r'<script src="[^"]*(searchtools|language_data|searchindex)\.js[^"]*"></script>', '', text)
+        o.write_text(text, encoding='utf-8')
     for o in static.rglob('*.map'): o.unlink()
     for o in (Path(app.outdir)/'_images').glob('*.png'): Image.open(o).convert('RGB').quantize(256).save(o, optimize=True)
     social_picture().quantize(256).save(static/'social.png', optimize=True)
@@ -215,5 +227,6 @@ def setup(app):
     app.connect('autodoc-process-docstring', add_arguments)
     app.connect('autodoc-skip-member', skip_fields)
     app.connect('html-page-context', add_description)
+    app.connect('html-page-context', add_scripts)
     app.connect('build-finished', finish)
     app.add_html_math_renderer('mathml', (mathml('inline'), None), (mathml('block'), None))

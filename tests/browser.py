@@ -20,6 +20,15 @@ def browser():
         try: yield b
         finally: b.close()
 
+def watch(page):
+    "Have `page` keep what goes wrong on it, every address it asks for, and how many bytes each of them sends"
+    page.wrong, page.asked, page.weight = [], [], {}
+    page.on('console', lambda o: o.type in ('error', 'warning') and page.wrong.append(o.text))
+    page.on('pageerror', lambda o: page.wrong.append(str(o)))
+    page.on('request', lambda o: page.asked.append(o.url))
+    page.on('response', lambda o: page.wrong.append(f'{o.status} {o.url}') if o.status >= 400 else page.weight.update({o.url: int(o.headers.get('content-length', 0))}))
+    return page
+
 @contextmanager
 def serve(folder):
     "Address of a web server over `folder`"

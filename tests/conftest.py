@@ -6,6 +6,7 @@ os.environ['TQDM_DISABLE'] = '1'
 import pytest
 
 import collab_course.all
+from browser import browser
 from collab_course.all import CollabDataLoaders, load_ratings, nn, plt, torch
 
 for name, o in vars(collab_course.all).items(): # fastcore's test_eq and the like are no tests themselves
@@ -18,6 +19,10 @@ def ratings(): return load_ratings()
 
 @pytest.fixture(scope='session')
 def dls(ratings): return CollabDataLoaders.from_df(ratings, item_name='title', bs=64, seed=42)
+
+@pytest.fixture(scope='module')
+def chrome():
+    with browser() as b: yield b
 
 @pytest.fixture(autouse=True)
 def no_figures_left():

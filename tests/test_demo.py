@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from browser import browser, serve
+from browser import serve, watch
 from collab_course.all import *
 from collab_course.collab import FactorTables
 
@@ -27,19 +27,12 @@ def site():
     if not (SITE/'_static'/'demo-model.js').exists(): pytest.skip('no model in build/site: make demo site builds it')
     with serve(SITE) as address: yield address
 
-@pytest.fixture(scope='module')
-def chrome():
-    with browser() as b: yield b
-
 @pytest.fixture
 def opened(chrome, site):
     "Opens the landing page at a width; keeps every address it asked for and every error"
     pages = []
     def open_at(width, **kwargs):
-        page = chrome.new_page(viewport={'width': width, 'height': 900}, **kwargs)
-        page.asked, page.wrong = [], []
-        page.on('request', lambda o: page.asked.append(o.url))
-        page.on('pageerror', lambda o: page.wrong.append(str(o)))
+        page = watch(chrome.new_page(viewport={'width': width, 'height': 900}, **kwargs))
         pages.append(page)
         page.goto(f'{site}/index.html')
         page.locator('.demo').scroll_into_view_if_needed()

@@ -7,7 +7,7 @@ from urllib.parse import urldefrag, urljoin
 import numpy as np, pytest
 from PIL import Image
 
-from browser import browser, serve
+from browser import serve, watch
 
 ROOT = Path(__file__).parent.parent
 SITE = ROOT/'build'/'site'
@@ -18,19 +18,9 @@ def site():
     if not (SITE/'index.html').exists(): pytest.skip('no site in build/site: make site builds it')
     with serve(SITE) as address: yield address
 
-@pytest.fixture(scope='module')
-def chrome():
-    with browser() as b: yield b
-
 @pytest.fixture
 def page(chrome, site):
-    "A page that keeps what went wrong on it, and every address it asked for"
-    page = chrome.new_page()
-    page.wrong, page.asked, page.weight = [], [], {}
-    page.on('console', lambda o: o.type in ('error', 'warning') and page.wrong.append(o.text))
-    page.on('pageerror', lambda o: page.wrong.append(str(o)))
-    page.on('request', lambda o: page.asked.append(o.url))
-    page.on('response', lambda o: page.wrong.append(f'{o.status} {o.url}') if o.status >= 400 else page.weight.update({o.url: int(o.headers.get('content-length', 0))}))
+    page = watch(chrome.new_page())
     yield page
     page.close()
 
@@ -94,7 +84,7 @@ def test_page(name, page, site):
     page.eval_on_selector_all('img', 'all => all.forEach(o => o.loading = "eager")')
     page.wait_for_load_state('networkidle')
     weight = sum(page.weight.values())
-    assert weight < (1_700_000 if name == 'library/exercises' else 1_100_000), f'{name} weighs {weight:,} bytes'
+    assert weight < (1_300_000 if name == 'library/exercises' else 1_000_000), f'{name} weighs {weight:,} bytes'
     page.set_viewport_size({'width': 400, 'height': 800})
     page.wait_for_timeout(100)
     assert page.evaluate('document.documentElement.scrollWidth') <= 400
