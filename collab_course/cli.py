@@ -23,7 +23,7 @@ def _table(file, args, **options):
     if file.endswith('.parquet'):
         import pandas as pd
         return pd.read_parquet(file)
-    from collab_course.dataloaders import table_from_csv
+    from collab_course.tables import table_from_csv
     return table_from_csv(file, args.sep.replace('\\t', '\t'), encoding=args.encoding, **options)
 
 def _value(text):
@@ -34,7 +34,7 @@ def _value(text):
 def _ratings(args):
     "The table of ratings that `args` ask for, and the name of the column with the items where it is known"
     from collab_course.data import add_titles, load_ratings
-    from collab_course.dataloaders import choose_columns
+    from collab_course.tables import choose_columns
     if not args.csv: return load_ratings(), args.item or 'title'
     ratings = _table(args.csv, args, **{name: _value(o) for name, o in args.read or ()})
     if args.drop_zeros:
@@ -159,7 +159,7 @@ def evaluate_command(args:argparse.Namespace) -> dict:
 
 def _test_rows(learn, args):
     "Batches of the ratings in `args.csv`, under the names that the model has for its columns"
-    from collab_course.dataloaders import strengths
+    from collab_course.tables import strengths
     from collab_course.validation import check_columns
     (table, item), dls = _ratings(args), learn.dls
     own = [*dls.classes, dls.rating_name]

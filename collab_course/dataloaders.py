@@ -6,20 +6,20 @@
 __all__ = ['other_form', 'CategoryMap', 'RatingDataLoader', 'History', 'DataLoaders', 'CollabDataLoaders']
 
 # %% ../nbs/library/dataloaders.ipynb #91346586
-import copy, difflib, inspect, re
+import copy, difflib, inspect
 from bisect import bisect_left
 from collections.abc import Hashable, Iterable
 from functools import cached_property
 from numbers import Real
 from pathlib import Path
 from string import ascii_letters
-from urllib.error import URLError
 
 import numpy as np, pandas as pd, torch
 from fastcore.meta import delegates
 from IPython.display import display
 from numpy.typing import ArrayLike
 
+from .tables import check_scale, choose_columns, one_row_a_pair, strengths, table_from_csv
 from .validation import (Without, check_columns, check_counts, rating_values, time_values,
                                       warn, without)
 
@@ -338,162 +338,6 @@ def arrange(
         del old # before the next one is made
     return t.split(sizes)
 
-# %% ../nbs/library/dataloaders.ipynb #822d91da
-_SEPARATORS = {';': ';', '\t': '\t', '|': r'\|', '::': '::', ',': ',', r'\s+': r'\s+'}
-_READERS = {b'PAR1': 'parquet', b'ARRO': 'feather', b'PK\3\4': 'excel'} # by a file's first bytes
-
-def _padded(csv, sep, table, options):
-    "Columns of numbers, of which nobody said the type, with zeros in front in the first 1,000 rows"
-    told, numbers = options.get('dtype'), [*table.select_dtypes('integer')]
-    if isinstance(told, dict): numbers = [o for o in numbers if o not in told]
-    elif told is not None: return
-    text = pd.read_csv(csv, sep=sep, **options | {'dtype': str, 'nrows': 1000})
-    for name in numbers:
-        if name in text and (bad := text[name].str.fullmatch(r'\s*0+\d+') == True).any(): # noqa: E712
-            yield name, text[name][bad].iloc[0]
-
-def table_from_csv(
-    csv:str|Path, # Path or URL of a CSV file
-    sep:str=',', # What stands between two values
-    **options, # More for `pandas.read_csv`, such as encoding='latin-1' or header=None
-) -> pd.DataFrame: # The table, each column under one type
-    """Read a table. Raises `ValueError` where `csv` holds none, or one that the options do not fit:
-    of a single column, with more values than names, with zeros in front of what became numbers."""
-    plain = sep is not None and (len(sep) == 1 or sep == r'\s+')
-    options = ({'low_memory': False} if plain else {'engine': 'python'}) | options
-    here = isinstance(csv, (str, Path)) and Path(csv).is_file()
-    try: table = pd.read_csv(csv, sep=sep, **options)
-    except (ValueError, URLError) as e:
-        way = ''
-        if isinstance(e, UnicodeError): way = ". Pass the encoding= of the file, often encoding='latin-1'"
-        if here:
-            with Path(csv).open('rb') as f: kind = _READERS.get(f.read(4))
-            if kind: way = f'. It looks like another kind of file: pd.read_{kind} reads it for from_df'
-        raise ValueError(f'{csv} cannot be read as a table with sep={sep!r}: {e}{way}') from None
-    if len(table.columns) == 1:
-        line = str(table.columns[0] if options.get('header', 0) is not None else table.iloc[0, 0])
-        pieces = {k: len(re.split(v, line)) for k, v in _SEPARATORS.items()}
-        best = max(pieces, key=lambda o: pieces[o])
-        way = f'sep={best!r}' if pieces[best] > 1 else 'the sep= that stands between its values'
-        raise ValueError(f'{csv} has one column, {line!r}, with sep={sep!r}: pass {way}.')
-    if 'index_col' not in options and not isinstance(table.index, pd.RangeIndex):
-        raise ValueError(f'{csv} has more values in a row than the {len(table.columns)} names '
-            f'{[*table.columns]}, so that pandas takes the first as an index. Where each line ends with '
-            'a separator, index_col=False leaves that out; else give every column a name in the header.')
-    for name, text in _padded(csv, sep, table, options) if here else ():
-        raise ValueError(f'{csv}: column {name!r} holds {text!r}, which as a number is {int(text)}. '
-            f"Pass dtype={{{name!r}: 'str'}} to keep it as it stands, or dtype={{{name!r}: 'int'}}.")
-    return table
-
-# %% ../nbs/library/dataloaders.ipynb #b259389c
-_MEANINGS = {
-    'user': 'user userid uid reader readerid reviewer reviewerid customer customerid',
-    'item': 'item itemid iid movie movieid film filmid book bookid isbn asin product productid artist artistid '
-            'track trackid song songid title movietitle filmtitle booktitle', # ids before titles
-    'rating': 'rating ratings stars score bookrating overall',
-    'count': 'count counts plays playcount listens clicks views purchases quantity weight likes liked clicked',
-    'time': 'timestamp time date datetime year',
-    'index': 'index level0'}
-_RANKS = {name: (kind, n) for kind, names in _MEANINGS.items() for n, name in enumerate(names.split())}
-_WIDE = ('A table with a column for each item becomes one with a row for each rating by '
-         "ratings.melt('user', var_name='item', value_name='rating').dropna(), where 'user' is its column "
-         'of users')
-
-def _meaning(name):
-    "What the column `name` holds by its name, and how good a name that is; (None, 0) where it says nothing"
-    plain = re.sub(r'[\W_]', '', str(name).lower())
-    return ('index', 0) if re.fullmatch(r'unnamed\d+.*', plain) else _RANKS.get(plain, (None, 0))
-
-def choose_columns(
-    ratings:pd.DataFrame, # A table
-    user_name:Hashable|None=None, # Column with the users, if you know it
-    item_name:Hashable|None=None, # Column with the items
-    rating_name:Hashable|None=None, # Column with the ratings
-    implicit:bool=False, # Does the table hold counts or likes, or neither?
-) -> tuple: # The three names, the last maybe None where `implicit`; what to say of them where one was guessed
-    "Which columns hold users, items and ratings. Raises `ValueError` where nobody could tell."
-    names, cols = [user_name, item_name, rating_name], [*ratings.columns]
-    says, index = {o: _meaning(o) for o in cols}, [o for o in ratings.index.names if o is not None]
-    by_name, by_place = [], []
-    for i, kinds in enumerate((['user'], ['item'], ['count', 'rating'] if implicit else ['rating'])):
-        if names[i] is not None: continue
-        fit = [o for o in cols if says[o][0] in kinds and o not in names]
-        if cols[i:i + 1] and cols[i] in fit: names[i] = cols[i]
-        elif fit:
-            names[i] = min(fit, key=lambda o: (kinds.index(says[o][0]), says[o][1]))
-            by_name.append(i)
-        else: by_place.append(i)
-    for i in by_place:
-        place, moved = next(iter(cols[i:]), None), i < 2 and 1 - i in by_name
-        free = place is not None and says[place][0] is None and place not in names and not moved
-        what = ('users', 'items', 'ratings')[i]
-        if i < 2 and index: raise ValueError(f'no column for the {what}, and the index is called {index}: '
-            'ratings.reset_index() makes columns of it.' + f' {_WIDE}.' * (ratings.columns.name is not None))
-        if implicit and i == 2: free = free and ratings.dtypes.iloc[2].kind in 'biuf'
-        elif not free: raise ValueError(f'no column can be seen to hold the {what}: the table has {cols}. '
-            f'Pass {what[:-1]}_name= to name it' + ', or implicit=True where there are no ratings, but '
-            'counts, likes or nothing.' * (i == 2) + '.' * (i < 2))
-        if free: names[i] = place
-    guessed = [i for i in by_name + by_place if names[i] is not None]
-    if not guessed: return *names, ''
-    check_columns(ratings, *(o for o in names if o is not None))
-    _check_guess(ratings, cols, names[0], by_place)
-    said = ', '.join(f'{k} {o!r}' for k, o in zip(('users', 'items', 'ratings'), names) if o is not None)
-    return *names, f'columns taken: {said}. Pass user_name=, item_name= and rating_name= to choose others.'
-
-def _check_guess(ratings, cols, user_name, by_place):
-    "Raise `ValueError` where columns that were guessed cannot be what they were taken for"
-    if by_place and any(isinstance(o, str) and re.fullmatch(r'[-+]?\d+([.,]\d+)*', o.strip()) for o in cols):
-        raise ValueError(f'the column names {cols[:5]} look like a row of data: pass header=None to read a '
-                         'file that begins without names.' + f' {_WIDE}.' * (len(cols) > 5))
-    way = f'{_WIDE}. Else pass user_name=, item_name= and rating_name=.'
-    if len(by_place) == 3 and len(cols) > 3 and all(o.kind in 'iuf' for o in ratings.dtypes):
-        lo, hi = ratings.min(), ratings.max()
-        if 2 * (hi.min() - lo.max()) >= hi.max() - lo.min(): raise ValueError(
-            f'all {len(cols)} columns run over about the same numbers, so that none looks like the users. {way}')
-    users = ratings[user_name]
-    if len(users) > 1 and users[:10_000].is_unique and users.is_unique: raise ValueError(
-        f'column {user_name!r}, taken for the users, has another user in each of its {len(users):,} rows. {way}')
-
-# %% ../nbs/library/dataloaders.ipynb #59c655da
-def check_scale(y:torch.Tensor, name:Hashable):
-    "Raise `ValueError` where the ratings `y`, the column `name`, are no stars but likes, counts or gaps"
-    lo, hi = (o.item() for o in y.aminmax())
-    if not (lo >= 0 and (lo == 0 or lo == hi == 1 or hi > 100)) or (y != y.round()).any(): return
-    if hi <= 1: raise ValueError(f'column {name!r} holds nothing but {"0 and " * (lo < hi)}{hi:g}: likes, no '
-        'ratings. Pass implicit=True to learn from who had what.')
-    if hi > 100: raise ValueError(f'column {name!r} runs from {lo:.10g} to {hi:.10g}, which is no scale of ratings. '
-        'If it counts something, pass implicit=True to learn from who had what. Else pass rating_name= to '
-        'name the column with the ratings.')
-    if hi <= 10: raise ValueError(f'column {name!r}: {(y == 0).sum():,} of {len(y):,} ratings are 0, beside a scale of '
-        f'1 to {hi:g}. Where 0 stands for no rating, drop those rows, ratings[ratings[{name!r}] > 0], or pass '
-        f'implicit=True to learn from who had what. Where it is the lowest rating, add 1 to all.')
-
-def strengths(
-    ratings:pd.DataFrame, # A table without stars
-    name:Hashable|None, # Its column of truth values, of counts or of stars; None where it has none
-) -> tuple: # The rows that say that somebody had something; how often, n x 1 float32
-    "Who had what. Raises `ValueError` where a count is no number of 0 or more, and where nobody had anything."
-    if name is None: return ratings, torch.ones(len(ratings), 1)
-    col = ratings[name]
-    if pd.api.types.infer_dtype(col) == 'boolean': col = col.astype('Float32')
-    y = torch.from_numpy(rating_values(pd.DataFrame({name: col}), name))
-    if (y < 0).any(): raise ValueError(f'column {name!r}: {(y < 0).sum()} of {len(y)} counts are below 0.')
-    if _meaning(name)[0] == 'rating' and 1 < y.max() <= 10: y.fill_(1) # stars, however many
-    had = y > 0
-    if not had.any(): raise ValueError(f'column {name!r}: all {len(y):,} values are 0, so nobody had anything.')
-    return ratings if had.all() else ratings[had.numpy()], y[had, None]
-
-def one_row_a_pair(
-    x:torch.Tensor, # n x 2: user and item index
-    y:torch.Tensor, # n x 1: how often
-) -> tuple: # The same with a row a pair, and the number of the row where each pair stood first
-    "The distinct rows of `x` in the order in which they first came, and the sums of their `y`"
-    pairs, where = (x[:, 0].long() << 32 | x[:, 1]).unique(return_inverse=True)
-    first = torch.full_like(pairs, len(x)).scatter_reduce_(0, where, torch.arange(len(x)), 'amin')
-    order = first.argsort()
-    return x[first[order]], torch.zeros(len(pairs), 1).index_add_(0, where, y)[order], first[order]
-
 # %% ../nbs/library/dataloaders.ipynb #4f5041c7
 def _validation_bs(bs, val_bs):
     "Rows in a validation batch, where there are `bs` in a training batch and somebody asked for `val_bs`"
@@ -789,6 +633,7 @@ class ParquetHistory(History):
         self.count, self._sum = (torch.zeros(len(classes[table.names[1]]), dtype=o)
                                  for o in (torch.int64, torch.float64))
         self.range:tuple = float('inf'), -float('inf')
+    has_rows = True # the files say who rated what
     def add(self, x:torch.Tensor, y:torch.Tensor):
         "Count these rows, too"
         (lo, hi), n = self.range, len(self.count)

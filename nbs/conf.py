@@ -1,5 +1,5 @@
 """Sphinx builds the course's site from the notebooks as they are stored, and runs nothing."""
-import re, sys
+import ast, re, sys
 from configparser import ConfigParser
 from html import escape
 from importlib import import_module
@@ -83,15 +83,20 @@ def terms(text, number):
     return f"```{{index}} {', '.join([f'! {name}', *sorted(bold)])}\n```\n"
 
 
+def begins_module(cell):
+    "Does `cell` hold nothing but the imports of an exported module?"
+    if cell.cell_type != 'code' or not cell.source.startswith('#| export'): return False
+    return all(isinstance(o, (ast.Import, ast.ImportFrom)) for o in ast.parse(cell.source).body)
+
 def read_lesson(text):
     "A notebook as its page shows it: no directives, no plumbing, pictures with their alternative text"
     nb = nbformat.reads(text, as_version=4)
     plumbing = re.compile(r'^#\|\s*(hide|default_exp|eval: false)', re.M)
-    nb.cells = [o for o in nb.cells if o.get('outputs') or not plumbing.search(o.source)]
+    nb.cells = [o for o in nb.cells if o.get('outputs') or not (plumbing.search(o.source) or begins_module(o))]
     title = nb.cells[0]
     if number := re.match(r'# Lesson (\d+)', title.source):
         prose = '\n'.join(o.source for o in nb.cells if o.cell_type == 'markdown')
-        title.source += f'\n\n{terms(prose, int(number[1]))}'
+        title.source = re.sub(r'^> .*\n?', '', title.source, flags=re.M) + f'\n\n{terms(prose, int(number[1]))}' # without its module's docstring
     if title.source.startswith(f"# {cfg['title']}"): nb.cells.append(nbformat.v4.new_markdown_cell(contents()))
     for cell in nb.cells:
         if cell.cell_type == 'markdown':
