@@ -64,7 +64,7 @@ def trained(learn, epochs):
 def held_out(folder):
     "The table in `folder`, and which of its rows `from_parquet` with seed 42 validates on"
     import numpy as np, pandas as pd, torch
-    from collab_course.dataloaders import ParquetTable
+    from collab_course.parquet import ParquetTable
     table = ParquetTable(folder, ['user', 'item', 'rating'], 2**21)
     share = min(0.2, 1_000_000 / table.n_rows)
     held = torch.cat([table.held(i, share, 42) for i in range(len(table.groups))])
@@ -94,7 +94,7 @@ def memory(n, small, threads):
     imports, start = now('VmRSS'), time.perf_counter()
     dls = CollabDataLoaders.from_parquet(folder, seed=42, bs=BS // small)
     opened, passes = now('VmRSS'), time.perf_counter() - start
-    from collab_course.dataloaders import CategoryMap
+    from collab_course.vocabulary import CategoryMap
     before, again = now('VmRSS'), [CategoryMap(c.items[1:]) for c in dls.classes.values()]
     vocabulary = now('VmRSS') - before
     del again

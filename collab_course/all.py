@@ -19,6 +19,8 @@ from .download import *
 from .data import *
 from .spreadsheet import *
 from .crosstab import *
+from .vocabulary import *
+from .batches import *
 from .dataloaders import *
 from .layers import *
 from .models import *

@@ -17,7 +17,8 @@ from torch.nn import functional as F
 
 from .validation import check_counts
 from .notebook import Bar
-from .dataloaders import CategoryMap, DataLoaders
+from .dataloaders import DataLoaders
+from .vocabulary import CategoryMap
 from .layers import Module
 
 # %% ../nbs/library/bpmf.ipynb #22b5eea7

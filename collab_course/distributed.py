@@ -18,8 +18,10 @@ from torch import Tensor, nn
 import collab_course.persistence # noqa: F401 # save, load and export
 from .callbacks import MeanCheck, ProgressCallback, Recorder
 from .collab import CollabLearner, set_unknown
-from .dataloaders import (BlockDataLoader, CategoryMap, DataLoaders, RatingDataLoader,
-                                       all_ranks, rank_and_size)
+from .batches import RatingDataLoader
+from .dataloaders import DataLoaders
+from .parquet import BlockDataLoader, all_ranks, rank_and_size
+from .vocabulary import CategoryMap
 from .learner import Learner, SuggestedLRs, mae, rmse
 
 # %% ../nbs/library/distributed.ipynb #ce08fee9

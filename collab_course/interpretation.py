@@ -12,7 +12,7 @@ import pandas as pd, torch
 from torch import nn
 
 from .validation import check_columns, check_counts
-from .dataloaders import CategoryMap
+from .vocabulary import CategoryMap
 
 # %% ../nbs/12_interpretation.ipynb #3d2d8149
 def bias_table(

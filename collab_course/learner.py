@@ -72,7 +72,8 @@ from IPython.display import display
 
 from .callbacks import (Callback, CancelFitException, MeanCheck, ProgressCallback, Recorder,
                                      smooth)
-from .dataloaders import DataLoaders, RatingDataLoader, check_loaders
+from .batches import RatingDataLoader
+from .dataloaders import DataLoaders, check_loaders
 from .optimiser import Adam, decay_groups
 from .validation import Without, check_counts, without
 

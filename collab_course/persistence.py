@@ -18,7 +18,9 @@ from torch import nn
 from .bpmf import BPMF
 from .callbacks import Callback
 from .collab import CollabLearner, EmbeddingDotBias, has_factors
-from .dataloaders import CategoryMap, CollabDataLoaders, RatingDataLoader
+from .batches import RatingDataLoader
+from .dataloaders import CollabDataLoaders
+from .vocabulary import CategoryMap
 from .files import pack, reading, unpack, write_whole
 from .implicit import EASE, IALS, LikesKNN, LikesModel
 from .learner import Learner, random_state

@@ -27,7 +27,8 @@ def pairs_right(pred:torch.Tensor, targ:torch.Tensor) -> torch.Tensor:
 # %% ../nbs/library/ranking.ipynb #84138ce7
 from copy import copy
 
-from .dataloaders import DataLoaders, History, RatingDataLoader
+from .batches import History, RatingDataLoader
+from .dataloaders import DataLoaders
 
 # %% ../nbs/library/ranking.ipynb #f2aaf763
 class PairDataLoader(RatingDataLoader):

@@ -3,7 +3,7 @@ import warnings
 
 import pytest
 
-from collab_course import collab, dataloaders, learner
+from collab_course import collab, learner, vocabulary
 from collab_course.all import *
 
 def pairs(dl): return torch.cat([x for x, _ in dl])
@@ -237,7 +237,7 @@ def test_a_typo_in_a_large_catalogue_compares_few(monkeypatch):
     letters = np.array([*'abcdefghijklmnopqrstuvwxyz'])
     titles = CategoryMap([''.join(o).capitalize() for o in letters[r.integers(0, 26, (340_000, 12))]])
     met = []
-    monkeypatch.setattr(dataloaders.difflib, 'get_close_matches', lambda val, names, *args, real=dataloaders.difflib.get_close_matches: met.append(len(names)) or real(val, names, *args))
+    monkeypatch.setattr(vocabulary.difflib, 'get_close_matches', lambda val, names, *args, real=vocabulary.difflib.get_close_matches: met.append(len(names)) or real(val, names, *args))
     for i in range(0, 339_000, 34_000):
         for at in (0, 1, 2, 3, 5, 11):
             right = titles[i + 1]
