@@ -70,8 +70,10 @@ class DataLoaders(Without):
     def one_batch(self) -> tuple: return self.train.one_batch()
     def check_model(self, model:object):
         "Raise `ValueError` where it is known that a learner or `model` was made for other users or items"
-        classes = getattr(getattr(model, 'dls', model), 'classes', None)
-        if classes: self.check_classes(classes, f'the {type(model).__name__}')
+        args, kwargs = getattr(model, 'made_with', ((), {}))
+        for made_for in (model, getattr(model, 'dls', None), *args, *kwargs.values()):
+            classes = getattr(made_for, 'classes', None)
+            if classes: self.check_classes(classes, f'the {type(model).__name__}')
     def check_classes(self, classes:dict, what:str):
         "Raise `ValueError` unless `what` with these `classes` has the users and items of these loaders"
         for (name, own), other in zip(self.classes.items(), classes.values()):
@@ -226,7 +228,12 @@ class CollabDataLoaders(DataLoaders):
         check_columns(ratings)
         *names, said = choose_columns(ratings, user_name, item_name, rating_name, implicit)
         if said: warn(said)
-        check_columns(ratings, *(o for o in (*names, time_name) if o is not None))
+        check_columns(ratings, *(o for o in names if o is not None))
+        if time_name is not None: check_columns(ratings, time_name, way_out='time_name= names the column of times.')
+        if isinstance(valid_idx, pd.Index) and not ratings.index.equals(pd.RangeIndex(len(ratings))): raise ValueError(
+            "valid_idx is a pandas Index, and the table's own does not count its rows from 0, so it may hold labels. "
+            'Positions are asked for: ratings.index.get_indexer(valid_idx) makes them of labels, and '
+            'valid_idx.to_numpy() says that they are positions.')
         n_rows = len(ratings)
         if implicit: ratings, y = strengths(ratings, names[2])
         else:

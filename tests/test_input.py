@@ -167,6 +167,8 @@ ARGUMENTS = [
     ('`valid_pct` that leaves no row to validate on', lambda: dls(valid_pct=0.01), ValueError, 'valid_pct=0.01 of 20 rows leaves nothing to validate on.'),
     ('`valid_idx` with every row', lambda: dls(valid_idx=range(20)), ValueError, 'valid_idx holds all 20 rows and leaves nothing to train on.'),
     ('`valid_idx` past the end', lambda: dls(valid_idx=[3, 20]), ValueError, 'valid_idx: 1 of 2 positions are outside 0 to 19, the first is 20. Positions count rows from 0 whatever the index of the table.'),
+    ('`valid_idx` that may be labels', lambda: dls(table()[::-1], valid_idx=table()[::-1].index[:3]), ValueError, "valid_idx is a pandas Index, and the table's own does not count its rows from 0, so it may hold labels. Positions are asked for: ratings.index.get_indexer(valid_idx) makes them of labels, and valid_idx.to_numpy() says that they are positions."),
+    ('`time_name` of a column that is not there', lambda: dls(time_name='when'), ValueError, "column 'when' is missing: the table has ['user', 'item', 'rating']. time_name= names the column of times."),
     ('`seed` that is no number', lambda: dls(seed='abc'), ValueError, "seed='abc': give a whole number, 0 or more."),
     ('`device` that is not there', lambda: dls(device='gpu'), ValueError, "device='gpu' is not to be had here (…): 'cpu' always is."),
     ('An argument that does not exist', lambda: dls(batch_size=64), TypeError, "…from_df() got an unexpected keyword argument 'batch_size'"),

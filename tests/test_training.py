@@ -223,6 +223,13 @@ def test_other_loaders(ratings, dls):
     learn.dls = CollabDataLoaders.from_df(ratings, item_name='title', seed=1)
     learn.validate(dl=learn.dls.test_dl(ratings.head(100)))
 
+def test_a_baseline_remembers_whose_ratings_it_has_seen(ratings, dls):
+    other = CollabDataLoaders.from_df(ratings[ratings.user != 7], item_name='title')
+    for made in (GlobalMean, Popularity, Biases, lambda dls: Biases(dls=dls)):
+        rating_metrics(made(dls), dls)
+        for ask in (rating_metrics, ranking_metrics, lambda model, dls: Learner(dls, model)):
+            with pytest.raises(ValueError, match="other values in column 'user' than the loaders"): ask(made(dls), other)
+
 def test_ids_of_another_type_and_strangers(dls):
     learn = collab_learner(dls)
     df = dls.decode(dls.valid.x[:50], dls.valid.y[:50])
