@@ -41,7 +41,7 @@ def one_cycle(
     start:float, # First value
     mid:float, # Value at the turn
     end:float, # Value that the last step comes close to
-    pct_start:float=0.25, # Share of the steps before the turn
+    pct_start:float=0.25, # Share of the steps before the turn, above 0 and below 1
 ) -> np.ndarray: # `n` values
     "One value a step: from `start` to `mid`, then on to `end`, each along half a cosine"
     pct = np.arange(n) / n
@@ -52,7 +52,7 @@ def one_cycle(
 SuggestedLRs = namedtuple('SuggestedLRs', 'valley')
 
 def valley(lrs:Sequence|np.ndarray, losses:Sequence|np.ndarray) -> float:
-    "The rate halfway down the longest series of ever lower losses, gaps allowed (fastai's rule)"
+    "The rate halfway down the longest series of ever lower losses, gaps allowed (fastai's rule, to within a place)"
     losses, length = np.asarray(losses), np.ones(len(losses), dtype=int)
     for i in range(1, len(losses)):
         length[i] += max(length[:i][losses[:i] > losses[i]], default=0)
