@@ -225,7 +225,8 @@ def test_a_copy_of_ones_own(tmp_path):
             page.goto(called.read_text())
             page.wait_for_selector('.jp-Notebook h1:has-text("collab_course")', timeout=120_000)
             assert page.url.split('?')[0].endswith('/lab/tree/index.ipynb')
-            assert not page.locator('text=#| hide').locator('visible=true').count()
+            folded = page.locator('.jp-Notebook .jp-CodeCell:has(.jp-InputPlaceholder)')
+            assert folded.count() and not page.locator('.jp-Notebook .jp-CodeCell:not(:has(.jp-InputPlaceholder)):has-text("#| hide")').count()
             page.locator('.jp-Notebook a:has-text("Learning from past behaviour")').first.click()
             page.wait_for_selector('.jp-Notebook h1:has-text("Learning from past behaviour")')
             at = (mine/'01_data.ipynb').stat().st_mtime_ns
