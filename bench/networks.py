@@ -110,9 +110,9 @@ def report_wd(splits):
     report_chosen(chosen, splits)
 
 def report_chosen(chosen, splits):
-    final = on_all_rows(chosen, splits).round(4)
+    final = on_all_rows(chosen, splits).round(6)
     final.to_csv(FOLDER/'chosen_wd.csv', index=False)
-    print('\nloss with it on the validation rows\n' + final.pivot_table('loss', 'model', 'split', sort=False).to_string())
+    print('\nloss with it on the validation rows\n' + final.pivot_table('loss', 'model', 'split', sort=False).round(4).to_string())
 
 def report_wide(splits):
     wide = wide_search(splits).round(4)
