@@ -81,7 +81,9 @@ from .validation import Without, check_counts, without
 def set_seed(
     s:int, # A whole number of up to 64 bits
 ):
-    "Seed the random numbers of Python, NumPy and PyTorch"
+    """Seed the random numbers of Python, NumPy and PyTorch. On a CPU the same seed then gives the same
+    losses. A GPU adds in no fixed order, so its losses differ in the last digits, unless
+    `torch.use_deterministic_algorithms(True)` has it sort first, which takes longer (`bench/gpu.py` says by how much)."""
     random.seed(s)
     np.random.seed(s % 2**32)
     torch.manual_seed(s)
