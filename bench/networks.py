@@ -1,10 +1,11 @@
-"""The searches that lessons 13 and 14 quote: `python bench/networks.py > bench/networks.txt`, a quarter of an hour on a quiet machine.
+"""The searches that lessons 9, 10, 13 and 14 quote: `python bench/networks.py > bench/networks.txt`, a quarter of an hour on a quiet machine.
 
 Three splits (seeds 42, 0 and 7), each with its own search: a fifth of its training rows is held out, every setting is trained on
 the other four fifths and judged by its last epoch, so no validation row has a say. `wd_search.csv`: five epochs at 5e-3, six
 weight decays for each model. `chosen_wd.csv`: each model with the best of its six, trained on all training rows of its split and
 measured on the validation rows, once. `wide_search.csv`: ten settings drawn at random for the network and as many for `DotProductBias`;
-the best of each is then trained on all training rows of its split and measured on the validation rows, once."""
+the best of each is then trained on all training rows of its split and measured on the validation rows, once. `first_search.csv`:
+how many epochs, from one to five, two dot products without decay want, and which weight decay the one with ten factors."""
 import os
 from pathlib import Path
 
@@ -101,6 +102,15 @@ def wide_search(splits):
             rows.append((name, seed, said, losses[best], float(np.median(losses)), last_loss(make, dls, seed, **fit)))
     return pd.DataFrame(rows, columns=['model', 'split', 'best setting', 'inner loss', 'median inner loss', 'loss'])
 
+def first_search(splits):
+    tries = [(name, 50, epochs, 0.) for name in ('dot product in a range', 'DotProductBias') for epochs in range(1, 6)]
+    tries += [('DotProductBias', 10, 5, wd) for wd in WDS]
+    classes = {'dot product in a range': partial(DotProduct, y_range=(0, 5.5)), 'DotProductBias': DotProductBias}
+    def make(name, n_factors): return lambda dls: Learner(dls, classes[name](*sizes(dls), n_factors))
+    rows = [(name, n_factors, epochs, wd, seed, last_loss(make(name, n_factors), inside(dls, seed), seed, wd, epochs))
+            for name, n_factors, epochs, wd in tries for seed, dls in splits.items()]
+    return pd.DataFrame(rows, columns=['model', 'factors', 'epochs', 'wd', 'split', 'loss'])
+
 def report_wd(splits):
     decays = wd_search(splits).round(4)
     decays.to_csv(FOLDER/'wd_search.csv', index=False)
@@ -122,10 +132,17 @@ def report_wide(splits):
     gap = losses['network'] - losses['DotProductBias']
     print(f'\nthe network is behind by {gap.mean():.4f} on average, standard deviation over the splits {gap.std():.4f}')
 
+def report_first(splits):
+    first = first_search(splits).round(4)
+    first.to_csv(FOLDER/'first_search.csv', index=False)
+    for factors, setting in ((50, 'epochs'), (10, 'wd')):
+        found = first[first.factors == factors]
+        print(f'\nloss by {setting}, {factors} factors\n' + found.pivot_table('loss', ['model', 'split'], setting, sort=False).to_string())
+
 def main():
     torch.set_num_threads(1)
     ratings = load_ratings()
     splits = {seed: CollabDataLoaders.from_df(ratings, item_name='title', bs=64, seed=seed) for seed in SEEDS}
-    for report in (report_wd, report_wide): report(splits)
+    for report in (report_wd, report_wide, report_first): report(splits)
 
 if __name__ == '__main__': main()
