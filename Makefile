@@ -54,7 +54,10 @@ site: .venv/installed
 	$(BIN)/sphinx-build -q -W --keep-going -b html nbs build/site
 	@echo "Read the course at file://$(CURDIR)/build/site/index.html"
 
-test: lint notebooks lessons-on-wheel lessons-on-colab demo site axe
+# Two targets at a time, since installing and building leave a core idle that notebooks can use.
+test: data
+	$(MAKE) -j 2 lint notebooks lessons-on-wheel lessons-on-colab demo axe
+	$(MAKE) site
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadgroup tests
 
 test-slow: coverage

@@ -71,8 +71,11 @@ def training(ratings):
 
 def safety(ratings):
     dls = loaders(ratings)
+    free = seconds(lambda: fit(made(dls, 'any module')), 3)
     torch.use_deterministic_algorithms(True)
-    try: check("torch.use_deterministic_algorithms: equal losses twice", same(fit(made(dls, 'any module')), fit(made(dls, 'any module'))) == 0)
+    try:
+        check("torch.use_deterministic_algorithms: equal losses twice", same(fit(made(dls, 'any module')), fit(made(dls, 'any module'))) == 0)
+        note('what that costs: times as long an epoch', f"{seconds(lambda: fit(made(dls, 'any module')), 3) / free:.2f}")
     finally: torch.use_deterministic_algorithms(False)
     learn = made(dls, 'any module')
     learn.loss_func = lambda pred, targ: (pred - targ).square().mean() * torch.nan
@@ -102,6 +105,8 @@ def large(n=20_000_000 if CARD else 200_000):
         learn = made(CollabDataLoaders.from_df(df, bs=bs, seed=42, valid_pct=0.01, device=DEVICE), 'collab_learner')
         took = seconds(lambda: fit(learn), 3)
         note(f'{n:,} ratings, bs={bs:,}: million a second', f'{0.99 * n / took / 1e6:.1f}', 'at least 200' if bs == 65_536 else '')
+    learn = made(CollabDataLoaders.from_df(df, bs=64, seed=42, valid_pct=0.01, device=DEVICE), 'collab_learner')
+    note(f'{n:,} ratings: bs_find suggests, of 5e-3 at 64', '{:,} at {:.2g}'.format(*bs_find(learn, lr=5e-3, show=False)))
 
 def main():
     print(f"{torch.cuda.get_device_name() if CARD else 'no card, so what follows ran on the CPU'}; PyTorch {torch.__version__}\n")

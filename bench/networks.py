@@ -1,9 +1,11 @@
-"""The searches that lessons 13 and 14 quote: `python bench/networks.py > bench/networks.txt`, ten minutes on a quiet machine.
+"""The searches that lessons 9, 10, 13 and 14 quote: `python bench/networks.py > bench/networks.txt`, a quarter of an hour on a quiet machine.
 
 Three splits (seeds 42, 0 and 7), each with its own search: a fifth of its training rows is held out, every setting is trained on
 the other four fifths and judged by its last epoch, so no validation row has a say. `wd_search.csv`: five epochs at 5e-3, six
-weight decays for each model. `wide_search.csv`: ten settings drawn at random for the network and as many for the dot product;
-the best of each is then trained on all training rows of its split and measured on the validation rows, once."""
+weight decays for each model. `chosen_wd.csv`: each model with the best of its six, trained on all training rows of its split and
+measured on the validation rows, once. `wide_search.csv`: ten settings drawn at random for the network and as many for `DotProductBias`;
+the best of each is then trained on all training rows of its split and measured on the validation rows, once. `first_search.csv`:
+how many epochs, from one to five, two dot products without decay want, and which weight decay the one with ten factors."""
 import os
 from pathlib import Path
 
@@ -65,10 +67,20 @@ def wd_search(splits):
             for name, make in MODELS.items() for seed, dls in splits.items() for wd in WDS]
     return pd.DataFrame(rows, columns=['model', 'split', 'wd', 'loss'])
 
+def bare(dls): return Learner(dls, DotProductParams(*sizes(dls), 50))
+
+def on_all_rows(chosen, splits):
+    "Each model with the weight decay chosen for it, on all training rows; `bare` is `DotProductBias` in other words, and takes its own"
+    wd = chosen.set_index(['model', 'split']).wd
+    rows = [(name, seed, wd[like, seed], last_loss(make, dls, seed, wd[like, seed]))
+            for name, like, make in [(o, o, MODELS[o]) for o in MODELS] + [('bare parameters', 'DotProductBias', bare)]
+            for seed, dls in splits.items()]
+    return pd.DataFrame(rows, columns=['model', 'split', 'wd', 'loss'])
+
 def draw(name, rng):
     "One setting, drawn at random: how to make the learner, how to train it, and both in words"
     fit = dict(wd=float(rng.choice(WDS)), epochs=int(rng.choice([3, 5, 8])), lr=float(rng.choice([2e-3, 5e-3, 1e-2])))
-    if name == 'dot product':
+    if name == 'DotProductBias':
         kwargs = dict(n_factors=int(rng.choice([10, 20, 30, 50, 100, 200])))
         return partial(collab_learner, y_range=(0, 5.5), **kwargs), fit, {**kwargs, **fit}
     layers = [[50], [100], [200], [100, 50], [200, 100]][rng.integers(5)]
@@ -80,7 +92,7 @@ def draw(name, rng):
 
 def wide_search(splits):
     rows = []
-    for name in ('dot product', 'network'):
+    for name in ('DotProductBias', 'network'):
         for seed, dls in splits.items():
             rng = np.random.default_rng(seed)
             trials = [draw(name, rng) for _ in range(TRIALS)]
@@ -90,25 +102,47 @@ def wide_search(splits):
             rows.append((name, seed, said, losses[best], float(np.median(losses)), last_loss(make, dls, seed, **fit)))
     return pd.DataFrame(rows, columns=['model', 'split', 'best setting', 'inner loss', 'median inner loss', 'loss'])
 
+def first_search(splits):
+    tries = [(name, 50, epochs, 0.) for name in ('dot product in a range', 'DotProductBias') for epochs in range(1, 6)]
+    tries += [('DotProductBias', 10, 5, wd) for wd in WDS]
+    classes = {'dot product in a range': partial(DotProduct, y_range=(0, 5.5)), 'DotProductBias': DotProductBias}
+    def make(name, n_factors): return lambda dls: Learner(dls, classes[name](*sizes(dls), n_factors))
+    rows = [(name, n_factors, epochs, wd, seed, last_loss(make(name, n_factors), inside(dls, seed), seed, wd, epochs))
+            for name, n_factors, epochs, wd in tries for seed, dls in splits.items()]
+    return pd.DataFrame(rows, columns=['model', 'factors', 'epochs', 'wd', 'split', 'loss'])
+
 def report_wd(splits):
     decays = wd_search(splits).round(4)
     decays.to_csv(FOLDER/'wd_search.csv', index=False)
     print('loss by weight decay, mean of three splits\n' + decays.pivot_table('loss', 'model', 'wd', sort=False).round(4).to_string())
     chosen = decays.loc[decays.groupby(['model', 'split'], sort=False).loss.idxmin()]
     print('\nchosen weight decay\n' + chosen.pivot_table('wd', 'model', 'split', sort=False).to_string())
+    report_chosen(chosen, splits)
+
+def report_chosen(chosen, splits):
+    final = on_all_rows(chosen, splits).round(6)
+    final.to_csv(FOLDER/'chosen_wd.csv', index=False)
+    print('\nloss with it on the validation rows\n' + final.pivot_table('loss', 'model', 'split', sort=False).round(4).to_string())
 
 def report_wide(splits):
     wide = wide_search(splits).round(4)
     wide.to_csv(FOLDER/'wide_search.csv', index=False)
     print(f'\nbest of {TRIALS} settings\n' + wide.to_string(index=False))
     losses = wide.pivot_table('loss', 'split', 'model')
-    gap = losses['network'] - losses['dot product']
+    gap = losses['network'] - losses['DotProductBias']
     print(f'\nthe network is behind by {gap.mean():.4f} on average, standard deviation over the splits {gap.std():.4f}')
+
+def report_first(splits):
+    first = first_search(splits).round(4)
+    first.to_csv(FOLDER/'first_search.csv', index=False)
+    for factors, setting in ((50, 'epochs'), (10, 'wd')):
+        found = first[first.factors == factors]
+        print(f'\nloss by {setting}, {factors} factors\n' + found.pivot_table('loss', ['model', 'split'], setting, sort=False).to_string())
 
 def main():
     torch.set_num_threads(1)
     ratings = load_ratings()
     splits = {seed: CollabDataLoaders.from_df(ratings, item_name='title', bs=64, seed=seed) for seed in SEEDS}
-    for report in (report_wd, report_wide): report(splits)
+    for report in (report_wd, report_wide, report_first): report(splits)
 
 if __name__ == '__main__': main()

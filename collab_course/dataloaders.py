@@ -260,6 +260,8 @@ class CollabDataLoaders(DataLoaders):
         rows = split_rows(len(x), valid_pct, seed, valid_idx)
         val_bs = _validation_bs(bs, val_bs)
         _check_device(device)
+        if device == 'cpu' and len(x) >= 1_000_000 and torch.cuda.is_available(): warn(f'{len(x):,} ratings and a GPU: '
+            "device='cuda' and large batches train them faster, and bs_find(learn) measures how large.")
         (tx, vx), (ty, vy) = ([o.to(device) for o in arrange(t, rows)] for t in (x, y))
         tt, vt = None, None
         if time_name is not None:

@@ -104,7 +104,7 @@ def ranking_metrics(
     dls:DataLoaders, # Its validation rows are tested on, items rated in training not listed
     k:int=10, # Length of the list
     at_least:float=4, # A test rating from here on makes an item relevant
-    qualities:bool=False, # Also `list_qualities`: coverage, Gini, novelty, popularity lift, diversity?
+    qualities:bool=False, # Also `list_qualities` (lesson 18): coverage, Gini, novelty, popularity lift, diversity?
 ) -> dict: # Means over the users to whom an item is relevant
     "Precision, recall, hit rate, MAP and NDCG at `k` over the whole catalogue"
     means = user_metrics(model, dls, k, at_least).mean().to_dict()

@@ -366,13 +366,13 @@ def _wrong_module(model, x, right, what):
 
 @exercise('06.2', 'function')
 def _06_2(answer):
-    for mean in (3.5, -1.):
-        model, x = answer(7, 9, 4, mean), _every_pair()
+    for y_range in ((0, 5.5), (1, 3)):
+        model, x = answer(7, 9, 4, y_range), _every_pair()
         users, movies = model.user_factors.weight, model.movie_factors.weight
-        if {*model.parameters()} != {users, movies}:
-            return 'the factors of users and movies are all that should learn, the mean is given'
+        if {*model.parameters()} != {users, movies}: return 'the factors of users and movies are all that should learn'
         _start(users, movies)
-        if off := _wrong_module(model, x, mean + (users @ movies.t()).flatten(), f'around {mean}'): return off
+        right = sigmoid_range((users @ movies.t()).flatten(), *y_range)
+        if off := _wrong_module(model, x, right, f'with the range {y_range}'): return off
 
 # %% ../nbs/library/exercises.ipynb #73e60808
 @exercise('06.3', 'function')

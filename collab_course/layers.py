@@ -42,7 +42,7 @@ def sigmoid_range(x:torch.Tensor, lo:float, hi:float) -> torch.Tensor:
     if not 0 < hi - lo < float('inf'):
         raise ValueError(f'the range ({lo}, {hi}) must run from a lower number to a higher one')
     res = torch.sigmoid(x) * (hi - lo)
-    return res + lo if lo else res
+    return res + lo if lo else res # to add 0 would take time and change nothing
 
 # %% ../nbs/05_embedding.ipynb #c74918cd
 class SigmoidRange(Module):
@@ -53,7 +53,7 @@ class SigmoidRange(Module):
 
 # %% ../nbs/05_embedding.ipynb #cc34076f
 class Embedding(nn.Embedding):
-    "`ni` vectors of `nf` random numbers: normal, cut off at two standard deviations, as in fastai"
+    "`ni` vectors of `nf` random numbers: normal, cut off at two standard deviations, nearly as in fastai"
     def __init__(self,
         ni:int, # Rows: how many things to look up
         nf:int, # Columns: how many numbers stand for each

@@ -41,7 +41,7 @@ def one_cycle(
     start:float, # First value
     mid:float, # Value at the turn
     end:float, # Value that the last step comes close to
-    pct_start:float=0.25, # Share of the steps before the turn
+    pct_start:float=0.25, # Share of the steps before the turn, above 0 and below 1
 ) -> np.ndarray: # `n` values
     "One value a step: from `start` to `mid`, then on to `end`, each along half a cosine"
     pct = np.arange(n) / n
@@ -52,7 +52,7 @@ def one_cycle(
 SuggestedLRs = namedtuple('SuggestedLRs', 'valley')
 
 def valley(lrs:Sequence|np.ndarray, losses:Sequence|np.ndarray) -> float:
-    "The rate halfway down the longest series of ever lower losses, gaps allowed (fastai's rule)"
+    "The rate halfway down the longest series of ever lower losses, gaps allowed (fastai's rule, to within a place)"
     losses, length = np.asarray(losses), np.ones(len(losses), dtype=int)
     for i in range(1, len(losses)):
         length[i] += max(length[:i][losses[:i] > losses[i]], default=0)
@@ -81,7 +81,9 @@ from .validation import Without, check_counts, without
 def set_seed(
     s:int, # A whole number of up to 64 bits
 ):
-    "Seed the random numbers of Python, NumPy and PyTorch"
+    """Seed the random numbers of Python, NumPy and PyTorch. On a CPU the same seed then gives the same
+    losses. A GPU adds in no fixed order, so its losses differ in the last digits, unless
+    `torch.use_deterministic_algorithms(True)` has it sort first, which takes longer (`bench/gpu.py` says by how much)."""
     random.seed(s)
     np.random.seed(s % 2**32)
     torch.manual_seed(s)

@@ -23,7 +23,9 @@ class DotProduct(Module):
         self.movie_factors = Embedding(n_movies, n_factors)
         self.y_range = y_range
     def forward(self, x:Tensor) -> Tensor:
-        res = (self.user_factors(x[:, 0]) * self.movie_factors(x[:, 1])).sum(dim=1)
+        users = self.user_factors(x[:, 0])
+        movies = self.movie_factors(x[:, 1])
+        res = (users * movies).sum(dim=1)
         return res if self.y_range is None else sigmoid_range(res, *self.y_range)
 
 # %% ../nbs/09_bias.ipynb #f04e28a2

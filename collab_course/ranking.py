@@ -52,13 +52,16 @@ class PairDataLoader(RatingDataLoader):
             f'{n_items - 1} items, so there is no other item to draw.')
         self.others = None if shuffle else self.draw()
     def _key(self, users, items): return users.long() * self.n_items + items.long()
+    def _is_rated(self, users, items):
+        key = self._key(users, items)
+        return F.pad(self.rated, (0, 1), value=-1)[torch.searchsorted(self.rated, key)] == key
     def draw(self) -> torch.Tensor: # One index for each liked pair
         "For each liked pair, an item at random that its user has not rated"
         users, dtype, device = self.x[:, 0], self.x.dtype, self.x.device
         others, todo = torch.empty_like(users), torch.arange(self.n, device=device)
         while len(todo):
             others[todo] = torch.randint(1, self.n_items, todo.shape, dtype=dtype, device=device)
-            todo = todo[torch.isin(self._key(users[todo], others[todo]), self.rated)]
+            todo = todo[self._is_rated(users[todo], others[todo])]
         return others
     def _order(self):
         "The rows of one epoch"

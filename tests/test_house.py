@@ -159,6 +159,13 @@ def test_lesson_opens_on_colab(file):
     title, setup, *_ = STORED[file].cells
     assert badge(file.stem, *target()) in title.source and setup.source == install(*target()), 'run make retarget'
 
+def test_index_says_how_long_the_lessons_take():
+    "The minutes at the head of each lesson, and the hours that they add up to"
+    index = '\n'.join(o.source for o in STORED[NBS/'index.ipynb'].cells)
+    minutes = {o.stem: int(re.search(r'^Reading: (\d+) minutes', STORED[o].cells[0].source, re.M).group(1)) for o in lessons()}
+    assert {k: int(v) for k, v in re.findall(r'^\| \d+\. \[.*?\]\((\w+)\.ipynb\) .*? \| (\d+) \| \[', index, re.M)} == minutes
+    assert int(re.search(r'all together a little over (\d+) hours', index).group(1)) == sum(minutes.values()) // 60
+
 def test_readme_is_what_index_gives():
     text, images = readme()
     assert (ROOT/'README.md').read_text(encoding='utf-8') == text, 'run python .ci/readme.py'

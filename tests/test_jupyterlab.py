@@ -1,5 +1,5 @@
 """JupyterLab as a reader uses it: run a lesson, touch what can be touched, save, and open again."""
-import json, os, socket, subprocess, sys, time, urllib.error, urllib.request
+import json, os, shutil, signal, socket, subprocess, sys, time, urllib.error, urllib.request
 from pathlib import Path
 
 import nbformat
@@ -62,13 +62,16 @@ class Lab:
         "End the kernels, as closing JupyterLab does"
         for o in self.ask('sessions'): urllib.request.urlopen(urllib.request.Request(f'{self.address}/api/sessions/{o["id"]}?token=t', method='DELETE'))
 
+def free_port():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
 @pytest.fixture(scope='module')
 def server(tmp_path_factory):
     "Folder and address of a JupyterLab"
     folder = tmp_path_factory.mktemp('lab')
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        port = s.getsockname()[1]
+    port = free_port()
     args = ['--no-browser', '--allow-root', '--ip=127.0.0.1', f'--port={port}', '--IdentityProvider.token=t', f'--ServerApp.root_dir={folder}',
             '--LabApp.news_url=None', f'--LabApp.workspaces_dir={folder/"workspaces"}', f'--LabApp.user_settings_dir={folder/"settings"}']
     env = {k: v for k, v in os.environ.items() if k not in ('MPLBACKEND', 'TQDM_DISABLE')} # pictures and bars, as a reader has them
@@ -201,3 +204,39 @@ def test_slider_draws_whole_labels_and_a_legend(lab):
     *drawn, wanted = lab.run()[-1].outputs[0].text.splitlines()
     assert drawn and drawn[-1] == wanted
     assert lab.page.locator('.widget-slider').count()
+
+def test_a_copy_of_ones_own(tmp_path):
+    "`collab_course lab` opens the index as a page to read; what is opened from there and saved is the learner's, and the lessons stay as they were"
+    lessons, mine, config, called = (tmp_path/o for o in ('nbs', 'my_lessons', 'config', 'called'))
+    for o in (lessons, config): o.mkdir()
+    for name in ('index', '01_data'): shutil.copy(NBS/f'{name}.ipynb', lessons)
+    before = {o.name: o.read_bytes() for o in lessons.iterdir()}
+    (tmp_path/'browser.py').write_text(f'import sys\nopen({str(called)!r}, "w").write(sys.argv[1])')
+    server = {'allow_root': True, 'ip': '127.0.0.1', 'port': free_port(), 'browser': f'{sys.executable} {tmp_path/"browser.py"} %s'}
+    (config/'jupyter_server_config.json').write_text(json.dumps({'ServerApp': server, 'IdentityProvider': {'token': 't'}}))
+    env = {**os.environ, 'JUPYTER_CONFIG_DIR': str(config), 'JUPYTERLAB_WORKSPACES_DIR': str(config), 'JUPYTERLAB_SETTINGS_DIR': str(config)}
+    process = subprocess.Popen([sys.executable, '-m', 'collab_course', 'lab', str(lessons)], env=env, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        with browser() as b:
+            for _ in range(240):
+                if called.exists() and called.read_text(): break
+                time.sleep(0.25)
+            page = b.new_page(viewport={'width': 1366, 'height': 768})
+            page.goto(called.read_text())
+            page.wait_for_selector('.jp-Notebook h1:has-text("collab_course")', timeout=120_000)
+            assert page.url.split('?')[0].endswith('/lab/tree/index.ipynb')
+            folded = page.locator('.jp-Notebook .jp-CodeCell:has(.jp-InputPlaceholder)')
+            assert folded.count() and not page.locator('.jp-Notebook .jp-CodeCell:not(:has(.jp-InputPlaceholder)):has-text("#| hide")').count()
+            page.locator('.jp-Notebook a:has-text("Learning from past behaviour")').first.click()
+            page.wait_for_selector('.jp-Notebook h1:has-text("Learning from past behaviour")')
+            at = (mine/'01_data.ipynb').stat().st_mtime_ns
+            page.locator('.jp-NotebookPanel:visible .jp-MarkdownCell').first.click()
+            page.keyboard.press('Control+s')
+            for _ in range(100):
+                if (mine/'01_data.ipynb').stat().st_mtime_ns != at: break
+                page.wait_for_timeout(100)
+            else: raise TimeoutError('JupyterLab does not save')
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+    assert {o.name: o.read_bytes() for o in lessons.iterdir()} == before
