@@ -250,12 +250,15 @@ def test_progress_and_control_c_in_a_terminal(folder):
     import pty
     ours, theirs = pty.openpty()
     command = [sys.executable, '-m', 'collab_course.cli', 'evaluate', '--csv', folder/'ratings.csv', '--epochs', '100000']
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs) as p:
-        seen = b''
-        while b'valid_loss' not in seen: seen += os.read(ours, 1000)
-        p.send_signal(signal.SIGINT)
-        assert p.wait(60) == 130 and p.stdout.read() == b''
-        while b'collab_course: stopped' not in seen: seen += os.read(ours, 100_000)
+    def as_in_a_terminal(): signal.signal(signal.SIGINT, signal.SIG_DFL) # what a shell starts in the background ignores Ctrl-C
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, preexec_fn=as_in_a_terminal) as p:
+        try:
+            seen = b''
+            while b'valid_loss' not in seen: seen += os.read(ours, 1000)
+            p.send_signal(signal.SIGINT)
+            assert p.wait(60) == 130 and p.stdout.read() == b''
+            while b'collab_course: stopped' not in seen: seen += os.read(ours, 100_000)
+        finally: p.kill()
     for o in (ours, theirs): os.close(o)
 
 @pytest.mark.skipif(os.name != 'posix', reason='a shell with head')

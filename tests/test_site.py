@@ -149,7 +149,7 @@ def test_code_is_copied(chrome, site):
 
 def test_tables(page, site):
     "Numbers to the right, titles to the left, and room between columns"
-    page.goto(f'{site}/index.html')
+    page.goto(f'{site}/results.html')
     results = page.locator('table:has-text("Seed 42") tbody tr').first
     align = lambda o: o.evaluate('o => getComputedStyle(o).textAlign')
     assert align(results.locator('td').nth(1)) == 'right' and align(results.locator('td').first) in ('left', 'start')
