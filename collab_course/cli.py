@@ -299,6 +299,10 @@ def _list_options(p, min_ratings):
             metavar='N')
 
 # %% ../nbs/library/cli.ipynb #26866866
+class _Parser(argparse.ArgumentParser):
+    "Ends what it says of a wrong call with the example of the command"
+    def error(self, message): super().error(f'{message}\n{self.epilog}')
+
 def _command(commands, run, example):
     "A parser for the command `run`, which `example` begins with"
     p = commands.add_parser(example.split()[0], help=run.__doc__, description=run.__doc__ + '.',
@@ -313,7 +317,7 @@ def parser() -> argparse.ArgumentParser:
     "The parser of the whole command line"
     what = 'Collaborative filtering: fetch ratings, train, evaluate, recommend.'
     more = '`collab_course COMMAND --help` explains a command and shows an example.'
-    res = argparse.ArgumentParser(prog='collab_course', description=what, epilog=more)
+    res = _Parser(prog='collab_course', description=what, epilog=more)
     version = f'collab_course {__version__}'
     res.add_argument('-V', '--version', action='version', version=version)
     commands = res.add_subparsers(title='commands', required=True, metavar='COMMAND')

@@ -48,6 +48,11 @@ def test_help_shows_an_example_and_imports_no_torch():
     assert done.returncode == 0 and all(o in done.stdout for o in COMMANDS)
     assert shell('--version').stdout == f'collab_course {cli.__version__}\n'
 
+def test_a_wrong_call_is_answered_with_an_example():
+    for call, says in {('train',): ('--out', 'example:\n  collab_course train '), (): ('COMMAND', 'COMMAND --help')}.items():
+        done = shell(*call)
+        assert done.returncode == 2 and done.stdout == '' and all(o in done.stderr.split('error: ')[1] for o in says), done.stderr
+
 @pytest.fixture
 def parsers():
     "The parser of each command by the command's name"

@@ -114,6 +114,14 @@ def test_an_unknown_title_is_said(opened):
     page.fill('.demo-search input', 'zzzz')
     assert 'No film of this name' in page.inner_text('.demo-search ul')
 
+def test_a_visitor_finds_the_films_and_what_teaches_them(opened):
+    page = opened(400)
+    page.wait_for_selector('.demo-rows')
+    page.locator('a[href="#demo"]').click()
+    assert page.url.endswith('#demo') and page.locator('#demo .demo-rows').is_visible()
+    page.locator('.demo-note a', has_text='Lesson 15').click()
+    assert page.url.endswith('/15_new_users.html') and not page.wrong
+
 def test_without_javascript_a_picture_and_a_link(opened):
     page = opened(1280, java_script_enabled=False)
     assert page.locator('.demo img').count() == 1

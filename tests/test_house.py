@@ -166,6 +166,10 @@ def test_index_says_how_long_the_lessons_take():
     assert {k: int(v) for k, v in re.findall(r'^\| \d+\. \[.*?\]\((\w+)\.ipynb\) .*? \| (\d+) \| \[', index, re.M)} == minutes
     assert int(re.search(r'all together a little over (\d+) hours', index).group(1)) == sum(minutes.values()) // 60
 
+def test_readme_cites_what_the_citation_file_does():
+    title, url = (re.search(rf'^{o}: "?(.*?)"?$', (ROOT/'CITATION.cff').read_text(encoding='utf-8'), re.M).group(1) for o in ('title', 'repository-code'))
+    assert f'*{title}*. {url}' in (ROOT/'README.md').read_text(encoding='utf-8').split('## Cite')[1].split('## ')[0]
+
 def test_readme_is_what_index_gives():
     text, images = readme()
     assert (ROOT/'README.md').read_text(encoding='utf-8') == text, 'run python .ci/readme.py'

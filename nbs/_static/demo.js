@@ -3,6 +3,7 @@
 A <div class="demo"> holds what is shown without this script or without the model: a picture or a sentence, and a link. */
 (() => {
 const model = new URL('demo-model.js', document.currentScript.src)
+const lesson = new URL('../15_new_users.html', document.currentScript.src)
 
 function floats(text) { return new Float32Array(Uint8Array.from(atob(text), o => o.charCodeAt(0)).buffer) }
 function dot(a, b) { let sum = 0; for (let i = 0; i < a.length; i++) sum += a[i] * b[i]; return sum }
@@ -88,7 +89,7 @@ class Demo {
         element('section', {'aria-label': 'Ten films for you'}, this.said,
           element('label', {className: 'demo-slider', for: `${id}-slider`}, element('span', {textContent: 'what most people like'}), this.slider, element('span', {textContent: 'what fits you'})),
           this.list)),
-      element('p', {className: 'demo-note', innerHTML: 'Everything is computed in this page; nothing you do here is sent anywhere. '
+      element('p', {className: 'demo-note', innerHTML: `<a href="${lesson.href}">Lesson 15</a> teaches how this list and its reasons are computed. It is done in this page; nothing you do here is sent anywhere. `
         + '± is the standard deviation of what your stars leave open about you. In the middle of the slider the films are in the order of their predicted stars. '
         + 'Model of this course, learned from MovieLens 100K: F. Maxwell Harper and Joseph A. Konstan (2015), <cite>The MovieLens Datasets: History and Context</cite>, '
         + 'ACM TiiS 5(4), <a href="https://doi.org/10.1145/2827872">doi:10.1145/2827872</a>.'}))
