@@ -7,7 +7,7 @@ __all__ = ['data_command', 'train_command', 'evaluate_command', 'recommend_comma
            'lab_command', 'parser', 'main']
 
 # %% ../nbs/library/cli.ipynb #2a0d9b56
-import argparse, ast, hashlib, io, json, os, re, shlex, subprocess, sys, warnings
+import argparse, ast, hashlib, io, json, os, re, shlex, subprocess, sys, tempfile, warnings
 from contextlib import redirect_stderr, redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
@@ -246,8 +246,13 @@ def lab_command(args:argparse.Namespace) -> dict:
     if found['newer']:
         print(f"There are newer versions of {', '.join(found['newer'])}. Yours stay as they are; "
               f'to take a new one, rename or delete yours in {mine} and start this again.')
-    cmd = [sys.executable, '-m', 'jupyterlab', str(mine/'index.ipynb'), '--LabApp.news_url=None']
-    code = subprocess.run(cmd).returncode
+    with tempfile.TemporaryDirectory() as config: # without the question whether to show news
+        page = Path(config)/'labconfig'/'page_config.json'
+        page.parent.mkdir()
+        page.write_text(json.dumps({'disabledExtensions': {'@jupyterlab/apputils-extension:announcements': True}}))
+        paths = [config, *filter(None, [os.environ.get('JUPYTER_CONFIG_PATH')])]
+        code = subprocess.run([sys.executable, '-m', 'jupyterlab', str(mine/'index.ipynb')],
+                              env={**os.environ, 'JUPYTER_CONFIG_PATH': os.pathsep.join(paths)}).returncode
     if code: raise OSError(f'JupyterLab ended with exit code {code}')
     return {'folder': str(mine)}
 

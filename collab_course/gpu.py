@@ -6,7 +6,7 @@
 __all__ = ['CUDAGraph', 'SuggestedBatch', 'bs_find']
 
 # %% ../nbs/library/gpu.ipynb #c433a41f
-import copy, time, warnings
+import copy, time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from .batches import RatingDataLoader
 from .callbacks import Callback, CancelFitException, Recorder
 from .learner import Learner, random_state, set_random_state
 from .optimiser import Adam
-from .validation import check_counts
+from .validation import check_counts, warn
 
 # %% ../nbs/library/gpu.ipynb #0a488b52
 @torch.no_grad()
@@ -74,7 +74,7 @@ class CUDAGraph(Callback):
         self.plain, self.opt_step, self.replay, self.whole = learn.gradient, learn.opt.step, None, False
         self.may = self.fits()
         if not self.may:
-            warnings.warn('CUDAGraph does nothing: it needs a GPU and the optimiser Adam.', stacklevel=2)
+            warn('CUDAGraph does nothing: it needs a GPU and the optimiser Adam.')
             return
         learn.gradient, learn.opt.step = self.step, self.done
     def fits(self) -> bool:
@@ -113,7 +113,7 @@ class CUDAGraph(Callback):
         try: self.replay = record(whole, warm_up)
         except (RuntimeError, TypeError) as e:
             self.may = False
-            warnings.warn(f'the step cannot be recorded as a CUDA graph, so training goes on without: {e}', stacklevel=2)
+            warn(f'the step cannot be recorded as a CUDA graph, so training goes on without: {e}')
         finally:
             learn.opt.zero_grad()
             for o, old in zip(learn.model.buffers(), kept): o.copy_(old)

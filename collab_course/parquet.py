@@ -6,7 +6,6 @@
 __all__ = []
 
 # %% ../nbs/library/parquet.ipynb #71fb905e
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +15,7 @@ import torch.distributed as dist
 
 from .batches import History, RatingDataLoader
 from .tables import choose_columns
-from .validation import check_columns, check_counts, rating_values
+from .validation import check_columns, check_counts, rating_values, warn
 from .vocabulary import CategoryMap
 
 # %% ../nbs/library/parquet.ipynb #91dc8291
@@ -52,7 +51,7 @@ class ParquetTable:
                 if not k:
                     some = next(f.iter_batches(10_000), schema.empty_table()).to_pandas()
                     *names, said = choose_columns(some, *names)
-                    if said: warnings.warn(said, stacklevel=3)
+                    if said: warn(said)
                 check_columns(schema.empty_table().to_pandas().reindex([0]), *names)
                 own = [getattr(t := schema.field(o).type, 'value_type', t) for o in names[:2]]
                 if (types := types or own) != own: raise ValueError(

@@ -283,10 +283,10 @@ def test_lab(tmp_path, run, monkeypatch, capsys):
     failed(run('lab', tmp_path), 'pip install jupyterlab')
     called = []
     monkeypatch.setattr(cli, 'find_spec', lambda name: True)
-    monkeypatch.setattr(cli.subprocess, 'run', lambda args: called.append(args) or subprocess.CompletedProcess(args, 0))
+    monkeypatch.setattr(cli.subprocess, 'run', lambda args, env: called.append(args) or subprocess.CompletedProcess(args, 0))
     (tmp_path/'nbs').mkdir()
     (tmp_path/'nbs'/'01_data.ipynb').write_text('{"cells": []}')
-    assert run('lab', tmp_path/'nbs')[0] == 0 and called[-1] == [sys.executable, '-m', 'jupyterlab', str(tmp_path/'my_lessons'/'index.ipynb'), '--LabApp.news_url=None']
+    assert run('lab', tmp_path/'nbs')[0] == 0 and called[-1] == [sys.executable, '-m', 'jupyterlab', str(tmp_path/'my_lessons'/'index.ipynb')]
     (tmp_path/'my_lessons'/'01_data.ipynb').write_text('mine')
     (tmp_path/'nbs'/'01_data.ipynb').write_text('{"cells": [], "metadata": {}}')
     capsys.readouterr()

@@ -236,6 +236,8 @@ def test_a_copy_of_ones_own(tmp_path):
                 if (mine/'01_data.ipynb').stat().st_mtime_ns != at: break
                 page.wait_for_timeout(100)
             else: raise TimeoutError('JupyterLab does not save')
+            page.wait_for_timeout(3_000) # it asks once all has come to rest
+            assert not page.locator('text=Jupyter news').count()
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait()
