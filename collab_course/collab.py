@@ -144,19 +144,18 @@ def set_unknown(
 ):
     """Set the rows of `#na#`: to the mean row of the training ratings, and with biases so that an unknown
     user's rating of an unknown item is predicted to be the mean. Frozen tables are left alone, and all
-    of them where the training rows are not in memory as a whole."""
+    of them in a part of a job, until `gather` makes it whole."""
     m:Any = model
-    if not hasattr(dls.train, 'x'): return
+    if dls.training_counts is None: return
+    *counts, want = dls.training_counts
     if has_factors(model): sides = [[m.u_weight, m.u_bias], [m.i_weight, m.i_bias]]
     elif isinstance(model, EmbeddingNN): sides = [[o] for o in m.embeds]
     else: return
-    for idx, layers in zip(dls.train.x.long().T, sides):
-        for w in (o.weight for o in layers if o.weight.requires_grad):
-            n = torch.bincount(idx, minlength=len(w)).to(w.dtype)
-            w[0] = n @ w / n.sum()
+    for n, layers in zip(counts, sides):
+        for w in (o.weight for o in layers if o.weight.requires_grad): w[0] = n.to(w) @ w / n.sum()
     biases = [o.weight for _, *bias in sides for o in bias if o.weight.requires_grad]
     if not biases: return
-    want, (lo, hi) = dls.train.y.mean(), m.y_range or (0, 1)
+    lo, hi = m.y_range or (0, 1)
     if m.y_range: want = ((want - lo) / (hi - lo)).logit(eps=1e-6)
     missing = want - m.u_weight.weight[0] @ m.i_weight.weight[0] - m.u_bias.weight[0] - m.i_bias.weight[0]
     for b in biases: b[0] += missing / len(biases)

@@ -75,7 +75,8 @@ def parquet(folder):
     users = dls.classes['user']
     res = {'users': {users[part.users[dist.get_rank()][i]] for x, _ in part.dls.train.kept for i in x[:, 0].tolist()}, 'valid': dls.valid.x,
            'count': dls.history.count, 'mean': dls.history.mean, 'losses': part.recorder.losses, 'final': part.final[0],
-           'whole': float(whole.validate()[0]), 'range': dls.rating_range, 'n': part.dls.train.n}
+           'whole': float(whole.validate()[0]), 'range': dls.rating_range, 'n': part.dls.train.n,
+           'counts': dls.training_counts, 'unknown': whole.model(torch.zeros(1, 2, dtype=torch.int64)).item()}
     try: CollabDataLoaders.from_parquet(folder/'mixed', seed=42)
     except ValueError as e: res['mixed'] = str(e)
     return res

@@ -86,7 +86,17 @@ def test_each_rank_reads_files_of_its_own(job):
     pairs = [sorted(map(tuple, o.tolist())) for o in (a['valid'], b['valid'], whole.valid.x)]
     assert pairs[0] == pairs[1] == pairs[2] # the same rows are held out
     assert a['losses'] == b['losses'] and a['final'] == pytest.approx(a['whole'], abs=1e-5)
+    for one, many in zip(whole.training_counts, zip(a['counts'], b['counts'])):
+        for o in many: assert torch.allclose(o.float(), one.float())
+    for o in (a, b): assert o['unknown'] == pytest.approx(whole.training_counts[2].item(), abs=1e-4)
     for o in (a, b): assert re.match(r'user \d+ has ratings in files of rank 0 and of rank 1', o['mixed'])
+
+def test_strangers_get_the_mean_after_a_training_from_disk(job):
+    dls = CollabDataLoaders.from_parquet(job[0]/'parquet', seed=42, bs=32, block=300)
+    for learn in (collab_learner(dls, 5, y_range=(0, 5.5)), collab_learner(dls, 5)):
+        with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(2, 1e-2)
+        y = torch.cat([dls.train.read(i)[1] for i in range(len(dls.train.sizes))]) # batches leave some out
+        assert learn.model(torch.zeros(1, 2, dtype=torch.int64)).item() == pytest.approx(y.mean().item(), abs=1e-4)
 
 def torchrun(*args, n=2, **kwargs):
     "Start the command line in `n` processes of a session of their own"
