@@ -37,7 +37,7 @@ data: .venv/installed
 course: data demo
 	rm -rf build/lessons && mkdir -p build && cp -r nbs build/lessons
 	$(BIN)/python .ci/lessons.py --to build/lessons
-	$(BIN)/sphinx-build -q -W --keep-going -b html build/lessons build/site
+	$(BIN)/sphinx-build -q -W --keep-going --fresh-env -b html build/lessons build/site
 	@echo "Read the course at file://$(CURDIR)/build/site/index.html"
 
 demo: data
@@ -51,7 +51,7 @@ build/axe/package/axe.min.js:
 axe: build/axe/package/axe.min.js
 
 site: .venv/installed
-	$(BIN)/sphinx-build -q -W --keep-going -b html nbs build/site
+	$(BIN)/sphinx-build -q -W --keep-going --fresh-env -b html nbs build/site
 	@echo "Read the course at file://$(CURDIR)/build/site/index.html"
 
 # Two targets at a time, since installing and building leave a core idle that notebooks can use.
