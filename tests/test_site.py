@@ -157,6 +157,13 @@ def test_tables(page, site):
     title = page.locator('table.dataframe td:text-is("Star Wars (1977)")').first
     assert align(title) == 'left' and title.evaluate('o => parseFloat(getComputedStyle(o).paddingLeft)') >= 10
 
+def test_a_lesson_can_be_opened_from_a_phone(page, site):
+    "Its badge stands in sight beside its title"
+    page.set_viewport_size({'width': 400, 'height': 800})
+    page.goto(f'{site}/index.html')
+    badge = page.locator('table a[href*="colab.research"]').first
+    assert badge.evaluate('o => o.getBoundingClientRect().right') <= 400
+
 def test_formula_braces_stretch(page, site):
     "Below what it spans a brace leaves no gap"
     page.set_viewport_size({'width': 1366, 'height': 768})
