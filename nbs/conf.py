@@ -44,6 +44,7 @@ html_math_renderer = 'mathml'
 nb_execution_mode = 'off'
 nb_custom_formats = {'.ipynb': ['conf.read_lesson', {}]}
 myst_enable_extensions = ['dollarmath']
+myst_heading_anchors = 2 # the tables of bad_input.md have links to their kinds
 python_maximum_signature_line_length = 80
 default_role = 'py:obj'
 autodoc_member_order = 'bysource'

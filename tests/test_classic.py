@@ -76,85 +76,16 @@ def test_embedding_nn_in_two_lines(dls):
     learn = collab_learner(dls, use_nn=True, y_range=(0, 5.5), layers=[100, 50])
     assert isinstance(learn.model, EmbeddingNN)
 
-# What other notebooks for fastai call: it works, or a message names what to use instead
+# Callbacks that other notebooks for fastai use; what else they call is a kind of its own in test_input.py
 
-def quiet(learn, *args, method='fit_one_cycle', **kwargs):
-    with learn.no_logging(), learn.no_bar(): getattr(learn, method)(*args, **kwargs)
+def quiet(learn, *args, **kwargs):
+    with learn.no_logging(), learn.no_bar(): learn.fit_one_cycle(*args, **kwargs)
     return learn
 
 @pytest.fixture(scope='module')
 def small(): return CollabDataLoaders.from_df(make_ratings(30, 40, 800, seed=3), seed=3)
 
-def tried(dls, **kwargs): return quiet(collab_learner(dls, y_range=(0, 5.5), **kwargs), 1, 0.05)
-
-WORKS = {
-    'emb_szs by column': lambda dls: [e.weight.shape[1] for e in collab_learner(dls, use_nn=True, emb_szs={'item': 7}).model.embeds] == [emb_sz_rule(31), 7],
-    'config=tabular_config(...)': lambda dls: isinstance(collab_learner(dls, use_nn=True, config=tabular_config(ps=[0.1], embed_p=0.05)).model.layers[3], nn.Dropout),
-    'y_range in config': lambda dls: collab_learner(dls, use_nn=True, config=tabular_config(y_range=(0, 5.5))).model.layers[-1].hi == 5.5,
-    'loss_func=L1LossFlat()': lambda dls: float(tried(dls, loss_func=L1LossFlat()).validate()[0]) < 1.2,
-    'metrics=partial(...)': lambda dls: tried(dls, metrics=partial(rmse)).recorder.metric_names[3] == 'rmse',
-    'fit_flat_cos': lambda dls: np.array(quiet(collab_learner(dls), 4, 0.1, method='fit_flat_cos').recorder.lrs)[[0, 29, 35]].tolist() == pytest.approx([0.1, 0.1, 0.05], rel=1e-4),
-    'dls.device, dls.bs, dls.one_batch()': lambda dls: (dls.device, dls.bs, len(dls.one_batch())) == (torch.device('cpu'), 64, 2),
-    'learn.dls.valid, learn.dls[1]': lambda dls: dls.valid is dls[1],
-    'learn.recorder.metric_names': lambda dls: list(tried(dls).recorder.metric_names) == ['epoch', 'train_loss', 'valid_loss', 'time'],
-    'get_preds(ds_idx=0)': lambda dls: torch.equal(collab_learner(dls).get_preds(ds_idx=0)[1], dls.train.y.flatten()),
-    'validate(ds_idx=0)': lambda dls: collab_learner(dls, metrics=lambda p, y: len(p)).validate(ds_idx=0)[1] == dls.train.n,
-}
-
-@pytest.mark.parametrize('call', WORKS)
-def test_fastai_call_works(call, small): assert WORKS[call](small)
-
-class Elsewhere: pass
-Elsewhere.__module__, Elsewhere.__qualname__ = 'fastai.collab', 'CollabDataLoaders'
-
 def learner(dls): return collab_learner(dls, y_range=(0, 5.5))
-
-REFUSED = [
-    ("from_df(path=...)", lambda dls: CollabDataLoaders.from_df(make_ratings(), path='.'), 'no argument path: .*from_csv takes the path'),
-    ("from_df(shuffle=...)", lambda dls: CollabDataLoaders.from_df(make_ratings(), shuffle=True), 'shuffle_train'),
-    ("from_df(num_workers=...)", lambda dls: CollabDataLoaders.from_df(make_ratings(), num_workers=0), 'no argument num_workers: batches are cut from memory'),
-    ("from_df(weight_name=...)", lambda dls: CollabDataLoaders.from_df(make_ratings(), weight_name='w'), 'ratings have no weights'),
-    ("collab_learner(path=...)", lambda dls: collab_learner(dls, path='.'), "no argument path: learn.save and learn.export take a file's whole path"),
-    ("collab_learner(splitter=...)", lambda dls: collab_learner(dls, splitter=0), 'no argument splitter: .*requires_grad_'),
-    ("collab_learner(loaders of fastai)", lambda dls: collab_learner(Elsewhere()), 'dls is a fastai.collab.CollabDataLoaders: .*from_df'),
-    ("Learner(loaders of fastai)", lambda dls: Learner(Elsewhere(), nn.Linear(2, 1)), 'dls is a fastai.collab.CollabDataLoaders: .*from_df'),
-    ("config=tabular_config(bn_final=...)", lambda dls: collab_learner(dls, use_nn=True, config=tabular_config(bn_final=True)), 'no argument bn_final: the last layer'),
-    ("act_cls=nn.ReLU()", lambda dls: collab_learner(dls, use_nn=True, config=tabular_config(act_cls=nn.ReLU())), 'give the class, such as nn.ReLU'),
-    ("emb_szs for another column", lambda dls: collab_learner(dls, use_nn=True, emb_szs={'film': 7}), r"the columns are \['user', 'item'\]"),
-    ("n_factors beside layers", lambda dls: collab_learner(dls, 30, use_nn=True, layers=[100]), 'n_factors=30 has no effect beside layers'),
-    ("bs=1 and a network", lambda dls: collab_learner(CollabDataLoaders.from_df(make_ratings(), bs=1), use_nn=True), 'bs=1: the network normalises'),
-    ("freeze()", lambda dls: learner(dls).freeze(), 'nothing here was trained before'),
-    ("unfreeze()", lambda dls: learner(dls).unfreeze(), 'fit_one_cycle trains all of it'),
-    ("fine_tune(1)", lambda dls: learner(dls).fine_tune(1), 'fit_one_cycle'),
-    ("fit_sgdr(1, 1)", lambda dls: learner(dls).fit_sgdr(1, 1), 'fit_one_cycle'),
-    ("summary()", lambda dls: learner(dls).summary(), r'print\(learn.model\)'),
-    ("learn.path", lambda dls: learner(dls).path, "take a file's whole path"),
-    ("add_cb(...)", lambda dls: learner(dls).add_cb(0), 'learn.cbs is the list'),
-    ("to_fp16()", lambda dls: learner(dls).to_fp16(), 'train in float32'),
-    ("lr_find(suggest_funcs=...)", lambda dls: learner(dls).lr_find(suggest_funcs=()), 'the valley is suggested'),
-    ("fit(reset_opt=True)", lambda dls: learner(dls).fit(1, reset_opt=True), 'learn.create_opt'),
-    ("get_preds(with_decoded=True)", lambda dls: learner(dls).get_preds(with_decoded=True), 'predictions are ratings already'),
-    ("get_preds(with_input=True)", lambda dls: learner(dls).get_preds(with_input=True), 'dls.decode'),
-    ("get_preds(with_loss=True)", lambda dls: learner(dls).get_preds(with_loss=True), 'F.mse_loss'),
-    ("predict(with_input=True)", lambda dls: learner(dls).predict({}, with_input=True), 'keep their index'),
-    ("show_results(ds_idx=0)", lambda dls: learner(dls).show_results(ds_idx=0), 'learn.predict'),
-    ("predict(user, item)", lambda dls: learner(dls).predict(5, 7), "ask with a dict, {'user': ..., 'item': ...}"),
-    ("cbs=Checkpoint", lambda dls: learner(dls).fit(1, cbs=Checkpoint), r'the class Checkpoint: pass an object, Checkpoint\(...\)'),
-    ("a callback of fastai's", lambda dls: learner(dls).fit(1, cbs=Elsewhere()), 'fastai.collab.*derive it from Callback'),
-    ("metrics='rmse'", lambda dls: quiet(collab_learner(dls, metrics='rmse'), 1), "metrics holds 'rmse'"),
-    ("dls.train_ds", lambda dls: dls.train_ds, 'dls.train.x'),
-    ("dls.valid_ds", lambda dls: dls.valid_ds, 'dls.valid.x'),
-    ("dls.c", lambda dls: dls.c, 'one output'),
-    ("dls.vocab", lambda dls: dls.vocab, 'dls.classes'),
-    ("dls.items", lambda dls: dls.items, 'dls.decode'),
-    ("dls.cuda()", lambda dls: dls.cuda(), "device='cuda'"),
-    ("SaveModelCallback(every_epoch=True)", lambda dls: SaveModelCallback(every_epoch=True), 'Checkpoint'),
-    ("EarlyStoppingCallback('accuracy')", lambda dls: learner(dls).fit(1, cbs=EarlyStoppingCallback('accuracy')), "monitor='accuracy': this learner records .*'valid_loss'"),
-]
-
-@pytest.mark.parametrize('call', REFUSED, ids=lambda o: o[0])
-def test_fastai_call_is_refused_by_name(call, small):
-    with pytest.raises((AttributeError, TypeError, ValueError), match=call[2]): call[1](small)
 
 def test_early_stopping(small):
     losses = [3., 2., 2.5, 1.9, 2.1, 2.2, 1.]

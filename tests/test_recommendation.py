@@ -271,10 +271,5 @@ def test_a_warning_points_at_the_callers_line(learn):
         with pytest.warns(UserWarning, match='Allien') as said: ask()
         assert said[0].filename == __file__
 
-def test_one_user_and_one_item_at_a_time(learn):
-    for ask in (lambda: recommend(learn, pd.Series({1: 5.})), lambda: recommend(learn, np.array([1, 2]))):
-        with pytest.raises(TypeError, match='name one user .*recommend_all makes the lists of all users'): ask()
-    with pytest.raises(TypeError, match='item is a list: name one item at a time'): similar_items(learn, ['Alien (1979)', 'Fargo (1996)'])
-
 def test_names_need_classes():
     with pytest.raises(ValueError, match='knows no names: make it by EmbeddingDotBias.from_classes'): EmbeddingDotBias(3, 5, 5).bias([1])
