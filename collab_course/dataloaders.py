@@ -18,7 +18,7 @@ from IPython.display import display
 from numpy.typing import ArrayLike
 
 from .batches import History, RatingDataLoader
-from .parquet import BlockDataLoader, ParquetHistory, ParquetTable, all_ranks
+from .parquet import PoolDataLoader, ParquetHistory, ParquetTable, all_ranks
 from .tables import check_scale, choose_columns, one_row_a_pair, strengths, table_from_csv
 from .validation import (Without, check_columns, check_counts, rating_values, time_values,
                                       warn, without)
@@ -298,20 +298,20 @@ class CollabDataLoaders(DataLoaders):
         max_valid:int=1_000_000, # Rows to validate on, about, at most: they stay in memory
         bs:int=64, # Rows in a training batch
         val_bs:int|None=None, # Rows in a validation batch; by default twice `bs`, at least 4,096
-        shuffle_train:bool=True, # Draw a new order each epoch: of row groups, and in each block of them?
-        block:int=2**21, # Rows that are in memory, and shuffled, together
+        shuffle_train:bool=True, # Draw a new order each epoch, of row groups and of rows?
+        pool:int=2**22, # Rows that are in memory, and shuffled, together
         device:str='cpu', # Where batches go
     ) -> DataLoaders:
-        """Batches read from disk, a block of row groups at a time, so that memory does not grow with
+        """Batches read from disk, a row group at a time, so that memory does not grow with
         the table. In a job of several processes each trains on files of its own. Raises `OSError`
         or `ValueError` on what it cannot use, `ModuleNotFoundError` without pyarrow."""
         _check_share(valid_pct)
-        check_counts(max_valid=max_valid, block=block)
+        check_counts(max_valid=max_valid, pool=pool)
         val_bs = _validation_bs(bs, val_bs)
         _check_device(device)
         if seed is None: seed = all_ranks(torch.randint(2**31, ()).item())[0]
         check_counts(0, seed=seed)
-        table = ParquetTable(folder, [user_name, item_name, rating_name], block)
+        table = ParquetTable(folder, [user_name, item_name, rating_name], pool)
         classes, users = table.classes()
         share = min(valid_pct, max_valid / table.n_rows)
         def read(i):
@@ -335,7 +335,7 @@ class CollabDataLoaders(DataLoaders):
         if not len(vx): raise ValueError(f'valid_pct={valid_pct} of {table.n_rows} rows leaves '
                                          'nothing to validate on.')
         check_scale(vy, table.names[2])
-        train = BlockDataLoader(read, sizes, bs, shuffle_train, shuffle_train, block, device)
+        train = PoolDataLoader(read, sizes, bs, shuffle_train, shuffle_train, pool, device)
         res = cls(train, RatingDataLoader(vx, vy, val_bs), classes, table.names[2])
         res.history, res.rating_range, res.users_by_rank = history, history.range, users
         n_items = sum(of_items)

@@ -20,7 +20,7 @@ from .callbacks import MeanCheck, ProgressCallback, Recorder
 from .collab import CollabLearner, set_unknown
 from .batches import RatingDataLoader
 from .dataloaders import DataLoaders
-from .parquet import BlockDataLoader, all_ranks, rank_and_size
+from .parquet import PoolDataLoader, all_ranks, rank_and_size
 from .vocabulary import CategoryMap
 from .learner import Learner, SuggestedLRs, mae, rmse
 
@@ -63,7 +63,7 @@ def _own_dls(dls, own, size):
         rows = number[dl.x[:, 0].long()] > 0
         return RatingDataLoader(renumbered(dl.x[rows]), dl.y[rows], bs, dl.shuffle, dl.drop_last)
     bs = -(-dls.bs // size)
-    if isinstance(dls.train, BlockDataLoader):
+    if isinstance(dls.train, PoolDataLoader):
         whole, train = dls.train, copy.copy(dls.train)
         def read(i):
             x, y = whole.read(i)
@@ -91,7 +91,7 @@ def _check(learn, tables):
     if bad or not tables: raise ValueError(
         f'tables={tables}: name the parameters that have a row for each of the {n:,} users, of {[*params]}.')
     for dl in learn.dls:
-        if type(dl) not in (RatingDataLoader, BlockDataLoader): raise ValueError(
+        if type(dl) not in (RatingDataLoader, PoolDataLoader): raise ValueError(
             f'{type(dl).__name__}: ranks share out batches of ratings, as CollabDataLoaders makes them.')
     if getattr(learn.loss_func, 'reduction', 'mean') != 'mean': raise ValueError(
         f'{learn.loss_func}: the loss of several ranks is put together from means.')

@@ -66,7 +66,7 @@ def refusals():
 
 def parquet(folder):
     "Train on files of its own"
-    dls = CollabDataLoaders.from_parquet(folder/'parquet', seed=42, bs=32, block=300)
+    dls = CollabDataLoaders.from_parquet(folder/'parquet', seed=42, bs=32, pool=300)
     set_seed(42)
     part = DistributedLearner(collab_learner(dls, 5, y_range=(0, 5.5)))
     part.dls.train = Kept(part.dls.train)

@@ -81,7 +81,7 @@ def test_each_rank_reads_files_of_its_own(job):
     a, b = (o['parquet'] for o in found)
     df = ranks.few()
     assert not a['users'] & b['users'] and a['users'] | b['users'] == {*df.user}
-    whole = CollabDataLoaders.from_parquet(folder/'parquet', seed=42, block=300)
+    whole = CollabDataLoaders.from_parquet(folder/'parquet', seed=42, pool=300)
     assert a['n'] + b['n'] == whole.train.n and torch.equal(a['count'], whole.history.count) and a['range'] == whole.rating_range
     pairs = [sorted(map(tuple, o.tolist())) for o in (a['valid'], b['valid'], whole.valid.x)]
     assert pairs[0] == pairs[1] == pairs[2] # the same rows are held out
@@ -92,7 +92,7 @@ def test_each_rank_reads_files_of_its_own(job):
     for o in (a, b): assert re.match(r'user \d+ has ratings in files of rank 0 and of rank 1', o['mixed'])
 
 def test_strangers_get_the_mean_after_a_training_from_disk(job):
-    dls = CollabDataLoaders.from_parquet(job[0]/'parquet', seed=42, bs=32, block=300)
+    dls = CollabDataLoaders.from_parquet(job[0]/'parquet', seed=42, bs=32, pool=300)
     for learn in (collab_learner(dls, 5, y_range=(0, 5.5)), collab_learner(dls, 5)):
         with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(2, 1e-2)
         y = torch.cat([dls.train.read(i)[1] for i in range(len(dls.train.sizes))]) # batches leave some out
