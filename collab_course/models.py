@@ -19,14 +19,13 @@ class DotProduct(Module):
         n_factors:int, # Numbers that stand for a user or a movie
         y_range:tuple|None=None, # Lowest and highest prediction; any number where it is None
     ):
-        self.user_factors = Embedding(n_users, n_factors)
-        self.movie_factors = Embedding(n_movies, n_factors)
         self.y_range = y_range
+        sizes = n_users, n_movies
+        self.user_factors, self.movie_factors = [Embedding(n, n_factors) for n in sizes]
     def forward(self, x:Tensor) -> Tensor:
-        users = self.user_factors(x[:, 0])
-        movies = self.movie_factors(x[:, 1])
-        res = (users * movies).sum(dim=1)
-        return res if self.y_range is None else sigmoid_range(res, *self.y_range)
+        user, movie = x.unbind(dim=1)
+        score = (self.user_factors(user) * self.movie_factors(movie)).sum(dim=1)
+        return score if self.y_range is None else sigmoid_range(score, *self.y_range)
 
 # %% ../nbs/09_bias.ipynb #f04e28a2
 class DotProductBias(Module):
