@@ -299,7 +299,7 @@ class CollabDataLoaders(DataLoaders):
         bs:int=64, # Rows in a training batch
         val_bs:int|None=None, # Rows in a validation batch; by default twice `bs`, at least 4,096
         shuffle_train:bool=True, # Draw a new order each epoch, of row groups and of rows?
-        pool:int=2**22, # Rows that are in memory, and shuffled, together
+        pool:int=2**23, # Rows that are in memory, and shuffled, together
         device:str='cpu', # Where batches go
     ) -> DataLoaders:
         """Batches read from disk, a row group at a time, so that memory does not grow with
