@@ -15,9 +15,6 @@ from .layers import Embedding, Module, sigmoid_range
 # %% ../nbs/14_collab_learner.ipynb #cdf5a73c
 class EmbeddingDotBias(Module):
     "`DotProductBias` under fastai's names, which knows the users and items behind its rows."
-    classes:dict # column name to `CategoryMap`, where it was made by `from_classes`
-    user:str # the users' column in it
-    item:str # the items' column
     def __init__(self,
         n_factors:int, # Numbers that stand for a user or an item
         n_users:int, # Users, counting `#na#`
@@ -32,6 +29,9 @@ class EmbeddingDotBias(Module):
         dot = (self.u_weight(users) * self.i_weight(items)).sum(dim=1)
         res = dot + self.u_bias(users).squeeze(1) + self.i_bias(items).squeeze(1)
         return res if self.y_range is None else sigmoid_range(res, *self.y_range)
+    classes:dict # column name to `CategoryMap`, where it was made by `from_classes`
+    user:str # the users' column in it
+    item:str # the items' column
     @classmethod
     def from_classes(cls,
         n_factors:int, # Numbers that stand for a user or an item
@@ -63,8 +63,9 @@ class EmbeddingDotBias(Module):
         table = self.i_weight if is_item else self.u_weight
         return table.weight.detach().cpu()[self._rows(arr, is_item)]
     def _rows(self, arr, is_item):
-        if not hasattr(self, 'classes'): raise ValueError('this model was made from numbers of users and items, '
-            'and knows no names: make it by EmbeddingDotBias.from_classes(n_factors, dls.classes).')
+        if not hasattr(self, 'classes'): raise ValueError(
+            'this model was made from numbers of users and items, and knows no names: '
+            'make it by EmbeddingDotBias.from_classes(n_factors, dls.classes).')
         name = self.item if is_item else self.user
         code = self.classes[name].encode(arr)
         self.classes[name].check_known(arr, code, name)

@@ -12,7 +12,7 @@ from .validation import check_columns, check_counts
 
 # %% ../nbs/02_crosstab.ipynb #2a0dd180
 def crosstab(
-    ratings:pd.DataFrame, # One row a rating
+    ratings:pd.DataFrame, # One row per rating
     n_users:int=15, # Rows of the table: the users with most ratings
     n_items:int=15, # Columns: the items with most ratings
     user_name:str='user', # Column with the users
@@ -22,7 +22,8 @@ def crosstab(
     "The busiest users against the most rated items. Raises `ValueError` on columns it cannot use."
     check_counts(n_users=n_users, n_items=n_items)
     check_columns(ratings, user_name, item_name, rating_name)
-    if not pd.api.types.is_numeric_dtype(dtype := ratings[rating_name].dtype):
+    dtype = ratings[rating_name].dtype
+    if not pd.api.types.is_numeric_dtype(dtype):
         raise ValueError(f'column {rating_name!r} holds {dtype}, not numbers')
     users = ratings[user_name].value_counts().index[:n_users]
     items = ratings[item_name].value_counts().index[:n_items]
@@ -39,7 +40,7 @@ def crosstab_params(
 ) -> dict: # Tensors 'bias', 'u_bias', 'i_bias', 'u_factors', 'i_factors'; float32
     "Random factors and zero biases for a table of ratings"
     check_counts(n_users=n_users, n_items=n_items)
-    check_counts(0, n_factors=n_factors)
+    check_counts(0, n_factors=n_factors) # 0 factors leave only the biases
     g = torch.Generator().manual_seed(seed)
     factors = lambda n: torch.randn(n, n_factors, generator=g) * std
     return dict(bias=torch.zeros(1), u_bias=torch.zeros(n_users), i_bias=torch.zeros(n_items),

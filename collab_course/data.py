@@ -82,7 +82,7 @@ def load_ratings(
 
 # %% ../nbs/library/data.ipynb #e97e8662
 def add_titles(
-    ratings:pd.DataFrame, # One row a rating
+    ratings:pd.DataFrame, # One row per rating
     titles:pd.DataFrame, # One row an item: its id and what it is called
     item_name:str, # Column with the ids, in both tables
     title_name:str='title', # Column of `titles` with what items are called

@@ -215,7 +215,7 @@ class CollabDataLoaders(DataLoaders):
              shuffle='shuffle_train=False keeps the rows in order', splitter='valid_idx= takes positions',
              weight_name='ratings have no weights; a row that is there twice counts twice',
              **dict.fromkeys(('num_workers', 'pin_memory'), 'batches are cut from memory, by no other process'))
-    def from_df(cls, ratings:pd.DataFrame, # One row a rating
+    def from_df(cls, ratings:pd.DataFrame, # One row per rating
         valid_pct:float=0.2, # Share of the rows, drawn at random, to validate on
         user_name:str|None=None, # Column with the users; by its name, or the first, by default
         item_name:str|None=None, # Column with the items; by its name, or the second, by default
@@ -289,7 +289,7 @@ class CollabDataLoaders(DataLoaders):
         options = {k: kwargs.pop(k) for k in [*kwargs] if k not in own}
         return cls.from_df(table_from_csv(csv, sep, **options), **kwargs)
     @classmethod
-    def from_parquet(cls, folder:str|Path, # Folder with .parquet files, one row a rating
+    def from_parquet(cls, folder:str|Path, # Folder with .parquet files, one row per rating
         valid_pct:float=0.2, # Share of the rows, drawn at random, to validate on
         user_name:str|None=None, # Column with the users; by its name, or the first, by default
         item_name:str|None=None, # Column with the items; by its name, or the second, by default
@@ -299,7 +299,7 @@ class CollabDataLoaders(DataLoaders):
         bs:int=64, # Rows in a training batch
         val_bs:int|None=None, # Rows in a validation batch; by default twice `bs`, at least 4,096
         shuffle_train:bool=True, # Draw a new order each epoch, of row groups and of rows?
-        pool:int=2**22, # Rows that are in memory, and shuffled, together
+        pool:int=2**23, # Rows that are in memory, and shuffled, together
         device:str='cpu', # Where batches go
     ) -> DataLoaders:
         """Batches read from disk, a row group at a time, so that memory does not grow with

@@ -156,16 +156,18 @@ def compare(
 
 # %% ../nbs/library/evaluation.ipynb #48a5fe32
 def bootstrap(
-    values:ArrayLike, # A number a user: a column of `user_metrics`, or the difference of two
+    values:ArrayLike, # A number a user (a column of `user_metrics`, say), or a row of numbers
     n:int=1000, # How often to draw
-    level:float=0.95, # Share of the means to lie inside
+    level:float=0.95, # Share of the figures to lie inside
     seed:int=0, # The same seed draws the same
+    statistic:Callable=np.mean, # Takes the values drawn, an array of float64, and returns the figure
 ) -> tuple: # Lowest and highest
-    "An interval for the mean of `values`, from means of as many, drawn with replacement"
-    vals = np.asarray(values, dtype=float)
-    vals, rng = vals[~np.isnan(vals)], np.random.default_rng(seed)
-    means = [vals[rng.integers(len(vals), size=len(vals))].mean() for _ in range(n)]
-    return tuple(np.quantile(means, [(1 - level) / 2, (1 + level) / 2]).tolist())
+    """An interval for the mean of `values`, or for another `statistic`, from as many of them, drawn
+    with replacement: the percentile bootstrap of Efron (1979). Users with NaN are left out."""
+    vals, rng = np.asarray(values, dtype=float), np.random.default_rng(seed)
+    vals = vals[~np.isnan(vals.reshape(len(vals), -1)).any(axis=1)]
+    found = [statistic(vals[rng.integers(len(vals), size=len(vals))]) for _ in range(n)]
+    return tuple(np.quantile(found, [(1 - level) / 2, (1 + level) / 2]).tolist())
 
 # %% ../nbs/library/evaluation.ipynb #70421951
 class RankingMetrics(Callback):

@@ -344,8 +344,10 @@ def _every_pair(n_users=7, n_items=9):
 def _06_1(answer):
     dls = CollabDataLoaders.from_df(_movielens(), item_name='title', bs=64, seed=42)
     train, valid = (dls.decode(dl.x, dl.y) for dl in dls)
-    means, mean = train.groupby('title')['rating'].mean(), train['rating'].mean()
-    pred = valid['title'].map(means).fillna(mean)
+    mean = train['rating'].mean()
+    movie = train.groupby('title')['rating'].mean() - mean
+    user = (train['rating'] - mean - train['title'].map(movie)).groupby(train['user']).mean()
+    pred = mean + valid['title'].map(movie).fillna(0) + valid['user'].map(user).fillna(0) / 2
     return off_by(answer, ((pred - valid['rating'])**2).mean(), tol=_TWO_DECIMALS, what='your MSE')
 
 # %% ../nbs/library/exercises.ipynb #0deccbd5

@@ -19,14 +19,13 @@ class DotProduct(Module):
         n_factors:int, # Numbers that stand for a user or a movie
         y_range:tuple|None=None, # Lowest and highest prediction; any number where it is None
     ):
-        self.user_factors = Embedding(n_users, n_factors)
-        self.movie_factors = Embedding(n_movies, n_factors)
         self.y_range = y_range
+        sizes = n_users, n_movies
+        self.user_factors, self.movie_factors = [Embedding(n, n_factors) for n in sizes]
     def forward(self, x:Tensor) -> Tensor:
-        users = self.user_factors(x[:, 0])
-        movies = self.movie_factors(x[:, 1])
-        res = (users * movies).sum(dim=1)
-        return res if self.y_range is None else sigmoid_range(res, *self.y_range)
+        user, movie = x.unbind(dim=1)
+        score = (self.user_factors(user) * self.movie_factors(movie)).sum(dim=1)
+        return score if self.y_range is None else sigmoid_range(score, *self.y_range)
 
 # %% ../nbs/09_bias.ipynb #f04e28a2
 class DotProductBias(Module):
@@ -62,7 +61,7 @@ def create_params(
     if not isinstance(size, (list, tuple)):
         raise TypeError(f'size={size!r}: give the shape as a list, such as [3, 2]')
     for n in size: check_counts(size=n)
-    return nn.Parameter(torch.zeros(*size).normal_(0, 0.1))
+    return nn.Parameter(0.1 * torch.randn(*size))
 
 # %% ../nbs/11_parameters.ipynb #118a4558
 class DotProductParams(Module):
@@ -73,16 +72,16 @@ class DotProductParams(Module):
         n_factors:int, # Numbers that stand for a user or a movie
         y_range:tuple=(0, 5.5), # Lowest and highest prediction
     ):
+        self.y_range = y_range
         self.user_factors = create_params([n_users, n_factors])
         self.user_bias = create_params([n_users])
         self.movie_factors = create_params([n_movies, n_factors])
         self.movie_bias = create_params([n_movies])
-        self.y_range = y_range
     def forward(self, x:Tensor) -> Tensor:
         users, movies = x.unbind(1)
-        res = (self.user_factors[users] * self.movie_factors[movies]).sum(dim=1)
-        res = res + self.user_bias[users] + self.movie_bias[movies]
-        return sigmoid_range(res, *self.y_range)
+        match = (self.user_factors[users] * self.movie_factors[movies]).sum(dim=1)
+        score = match + self.user_bias[users] + self.movie_bias[movies]
+        return sigmoid_range(score, *self.y_range)
 
 # %% ../nbs/13_neural_net.ipynb #2a440a53
 from .dataloaders import DataLoaders
@@ -110,14 +109,14 @@ class CollabNN(Module):
         y_range:tuple=(0, 5.5), # Lowest and highest prediction
         n_act:int=100, # Width of the hidden layer
     ):
-        self.user_factors = Embedding(*user_sz)
-        self.item_factors = Embedding(*item_sz)
-        n_in = user_sz[1] + item_sz[1]
-        self.layers = nn.Sequential(nn.Linear(n_in, n_act), nn.ReLU(), nn.Linear(n_act, 1))
         self.y_range = y_range
+        self.user_factors, self.item_factors = Embedding(*user_sz), Embedding(*item_sz)
+        width = user_sz[1] + item_sz[1] # of a pair
+        self.layers = nn.Sequential(nn.Linear(width, n_act), nn.ReLU(), nn.Linear(n_act, 1))
     def forward(self, x:Tensor) -> Tensor:
-        embs = self.user_factors(x[:, 0]), self.item_factors(x[:, 1])
-        return sigmoid_range(self.layers(torch.cat(embs, dim=1)), *self.y_range)
+        users, items = x.unbind(1)
+        pairs = torch.cat([self.user_factors(users), self.item_factors(items)], dim=1)
+        return sigmoid_range(self.layers(pairs), *self.y_range)
 
 # %% ../nbs/library/models.ipynb #5d911b00
 from fastcore.meta import delegates
@@ -172,7 +171,7 @@ class EmbeddingNN(TabularModel):
     "A `TabularModel` of users and items, with no columns of numbers and one output"
     @delegates(TabularModel.__init__)
     def __init__(self, emb_szs:list, layers:list|tuple, **kwargs):
-        super().__init__(emb_szs, layers=layers, n_cont=0, out_sz=1, **kwargs)
+        super().__init__(emb_szs, 0, 1, layers, **kwargs)
 
 # %% ../nbs/library/models.ipynb #e00ccae1
 @delegates(TabularModel.__init__)

@@ -126,7 +126,7 @@ class PoolDataLoader(RatingDataLoader):
         bs:int=64, # Rows in a batch
         shuffle:bool=False, # Draw a new order each epoch?
         drop_last:bool=False, # Leave out a last batch of fewer than `bs` rows?
-        pool:int=2**22, # Rows that are shuffled together, at least those of a piece
+        pool:int=2**23, # Rows that are shuffled together, at least those of a piece
         device:str|torch.device='cpu', # Where `read` puts them
     ):
         check_counts(bs=bs, pool=pool)

@@ -11,13 +11,13 @@ import torch
 from .collab import FactorTables
 
 # %% ../nbs/15_new_users.ipynb #e9f4c2a3
-NOISE = 0.7 # standard deviation of a rating around its prediction, in stars, where nothing else is said
+NOISE = 0.7 # standard deviation of a rating around its prediction, in stars; the default
 
 class RidgeFit:
-    """What ratings say of a new user while the items stay fixed: `theta` holds the factors and the bias
-    at which the cost of lesson 15 is lowest, with the sigmoid taken for a straight line near the average
-    user. In Bayesian terms it is the mean of a normal posterior, whose prior has the mean and covariance
-    of the model's users."""
+    """What ratings say of a new user while the items stay fixed: `theta` holds the factors and
+    the bias at which the cost of lesson 15 is lowest, with the sigmoid taken for a straight line
+    near the average user. In Bayesian terms it is the mean of a normal posterior, whose prior has
+    the mean and covariance of the model's users."""
     def __init__(self,
         tables:FactorTables, # A model's rows
         rated:torch.Tensor, # Indices of the items rated
@@ -33,7 +33,7 @@ class RidgeFit:
         self.base = tables.stars(self.score) # what the average user is predicted to give
         self.slope = tables.slope(self.base)
         J = (self.q * self.slope[:, None])[rated]
-        # `ridge`, solved for `cov` alone; times J.t() and a surprise it is that rating's step
+        # `ridge` without its surprises: a rating's column, times its surprise, is its step
         gain = torch.linalg.solve(cov @ (J.t() @ J) + noise**2 * torch.eye(len(cov)), cov) @ J.t()
         self.steps = gain * (ratings - self.base[rated])
         self.theta = (mean + self.steps.sum(dim=1)).float()

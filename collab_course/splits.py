@@ -18,7 +18,7 @@ def _check_pct(pct):
 
 # %% ../nbs/library/splits.ipynb #02729c9b
 def random_split(
-    ratings:pd.DataFrame, # One row a rating
+    ratings:pd.DataFrame, # One row per rating
     pct:float=0.2, # Share of the rows to test on
     seed:int=0, # The same seed draws the same rows
 ) -> np.ndarray: # Row positions
@@ -29,7 +29,7 @@ def random_split(
 
 # %% ../nbs/library/splits.ipynb #6be7f402
 def k_folds(
-    ratings:pd.DataFrame, # One row a rating
+    ratings:pd.DataFrame, # One row per rating
     k:int=5, # Number of parts
     seed:int|None=0, # The same seed draws the same parts; None keeps the order of the table
 ) -> list: # `k` arrays of row positions
@@ -50,7 +50,7 @@ def _places(ratings, order, user_name):
 
 # %% ../nbs/library/splits.ipynb #13c521de
 def user_split(
-    ratings:pd.DataFrame, # One row a rating
+    ratings:pd.DataFrame, # One row per rating
     pct:float=0.25, # Share of each user's rows to test on, rounded down
     seed:int=0, # The same seed draws the same rows
     user_name:str='user', # Column with the users
@@ -74,7 +74,7 @@ def _by_time(ratings, time_name):
 
 # %% ../nbs/library/splits.ipynb #bd3823a0
 def time_split(
-    ratings:pd.DataFrame, # One row a rating
+    ratings:pd.DataFrame, # One row per rating
     pct:float=0.2, # Share of the rows to test on
     time_name:str='timestamp', # Column with the times
 ) -> np.ndarray: # Row positions
@@ -84,7 +84,7 @@ def time_split(
 
 # %% ../nbs/library/splits.ipynb #4595065c
 def last_split(
-    ratings:pd.DataFrame, # One row a rating
+    ratings:pd.DataFrame, # One row per rating
     n:int=1, # Rows of each user to test on
     user_name:str='user', # Column with the users
     time_name:str='timestamp', # Column with the times
@@ -96,7 +96,7 @@ def last_split(
 
 # %% ../nbs/library/splits.ipynb #66b9e85c
 def item_split(
-    ratings:pd.DataFrame, # One row a rating
+    ratings:pd.DataFrame, # One row per rating
     pct:float=0.25, # Share of each item's rows to test on; what is left to train on is rounded
     seed:int=42, # The same seed draws the same rows
     item_name:str='item', # Column with the items

@@ -12,7 +12,9 @@ from collab_course.all import CollabDataLoaders, load_ratings, nn, plt, torch
 for name, o in vars(collab_course.all).items(): # fastcore's test_eq and the like are no tests themselves
     if name.startswith('test'): o.__test__ = False
 
-def pytest_configure(config): config.addinivalue_line('markers', 'slow: takes over two seconds, or starts other processes')
+def pytest_configure(config):
+    config.addinivalue_line('markers', 'slow: takes over two seconds, or starts other processes')
+    config.addinivalue_line('filterwarnings', 'ignore:the validation loss is:UserWarning') # most tests train for a few steps only
 
 @pytest.fixture(scope='session')
 def ratings(): return load_ratings()

@@ -47,6 +47,35 @@ def test_bootstrap():
     narrow = bootstrap(vals, level=0.5)
     assert low < narrow[0] < narrow[1] < high
 
+def test_bootstrap_counts_the_rows_of_the_users_drawn():
+    "Against a table of rows from which each draw is put together, and against the standard error of a ratio"
+    rng = np.random.default_rng(4)
+    n_rows, hard = rng.integers(1, 200, 60), rng.gamma(4, 0.25, 60) # rows of each user, and how hard the user is
+    rows = [hard[user] * rng.exponential(size=n) for user, n in enumerate(n_rows)] # squared errors
+    sums = np.array([o.sum() for o in rows])
+    def error(o): return (o[:, 0].sum() / o[:, 1].sum())**0.5
+    low, high = bootstrap(np.stack([sums, n_rows], axis=1), n=2000, seed=5, statistic=error)
+    again = np.random.default_rng(5)
+    drawn = [np.concatenate([rows[user] for user in again.integers(60, size=60)]).mean()**0.5 for _ in range(2000)]
+    assert (low, high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=1e-12)
+    rmse = (sums.sum() / n_rows.sum())**0.5
+    se = np.sqrt(((sums - rmse**2 * n_rows)**2).sum()) / n_rows.sum() / (2 * rmse) # by the delta method
+    assert high - low == pytest.approx(2 * 1.96 * se, rel=0.1)
+    kept = bootstrap(sums / n_rows.mean(), n=2000, seed=5)
+    assert kept[1]**0.5 - kept[0]**0.5 > 1.2 * (high - low)
+
+def test_bootstrap_of_a_difference_between_groups():
+    "Each draw has other numbers of women and men; users with NaN are left out"
+    rng = np.random.default_rng(6)
+    vals, woman = rng.normal(3, 1, 300), rng.random(300) < 0.3
+    vals[woman] += 0.5
+    def gap(o): return o[o[:, 1] == 1, 0].mean() - o[o[:, 1] == 0, 0].mean()
+    table = np.stack([vals, woman], axis=1)
+    low, high = bootstrap(table, n=4000, statistic=gap)
+    se = (vals[woman].var() / woman.sum() + vals[~woman].var() / (~woman).sum())**0.5
+    assert low < gap(table) < high and high - low == pytest.approx(2 * 1.96 * se, rel=0.07)
+    assert bootstrap(np.concatenate([table, [[np.nan, 1], [2, np.nan]]]), n=4000, statistic=gap) == (low, high)
+
 @pytest.mark.parametrize('k', [1, 3, 10, 25])
 def test_ndcg_against_scikit_learn(k):
     g = torch.Generator().manual_seed(k)
