@@ -9,7 +9,6 @@ __all__ = ['bias_table', 'nearest', 'plot_pca']
 from collections.abc import Hashable, Iterable
 
 import pandas as pd, torch
-from torch import nn
 
 from .validation import check_columns, check_counts
 from .vocabulary import CategoryMap
@@ -46,7 +45,7 @@ def nearest(
         raise ValueError(f'{len(factors):,} rows of factors where {len(classes):,} are needed, '
                          "one for each item and one for '#na#'")
     own, factors = classes.row(item, 'item'), factors.detach().cpu()
-    if by == 'cosine': score = nn.CosineSimilarity(dim=1)(factors, factors[own][None])
+    if by == 'cosine': score = torch.cosine_similarity(factors, factors[own], dim=1)
     elif by == 'dot': score = factors @ factors[own]
     elif by == 'euclidean': score = (factors - factors[own]).square().sum(dim=1).sqrt()
     else: raise ValueError(f"by={by!r}: it is 'cosine', 'dot' or 'euclidean'")
@@ -64,6 +63,7 @@ from functools import partial
 
 import matplotlib.pyplot as plt, numpy as np, torch
 from fastcore.basics import patch
+from matplotlib.path import Path
 from matplotlib.transforms import Bbox
 
 # %% ../nbs/library/interpretation.ipynb #f15551a1
@@ -92,17 +92,25 @@ def _place_labels(ax, xy, labels):
     line = dict(arrowstyle='-', color='0.5', lw=0.6, shrinkA=0, shrinkB=0)
     taken = [Bbox([dot - 3 * pt, dot + 3 * pt]) for dot in dots]
     ups = sorted(np.arange(-8, 8.5, 0.5), key=abs) # lines, nearest first
-    for p, dot, label in zip(xy, dots, labels):
+    for i, (p, dot, label) in enumerate(zip(xy, dots, labels)):
         write = partial(ax.annotate, xy=p, textcoords='offset points', in_layout=False)
         text = write(label, xytext=(0, 0), size=8, va='center')
         w, h = text.get_window_extent().size
-        for x, y in ((x, up * h) for up in ups for x in (5*pt, -5*pt - w, 25*pt, -25*pt - w)):
-            box = Bbox.from_bounds(*(dot + (x, y - h / 2)), w, h)
-            if frame.x0 < box.x0 and box.x1 < frame.x1 and not box.count_overlaps(taken): break
-        taken.append(box)
-        text.xyann = x / pt, y / pt
-        if abs(y) > h / 2 or max(x, -x - w) > 10 * pt:
-            write('', xytext=(max(x, 0) / pt or (x + w) / pt, y / pt), arrowprops=line)
+        def box(x, y): return Bbox.from_bounds(*(dot + (x, y - h / 2)), w, h)
+        def is_free(x, y):
+            b = box(x, y)
+            return frame.x0 < b.x0 and b.x1 < frame.x1 and not b.count_overlaps(taken)
+        def end(x, y): return max(x, 0) or x + w, y # of a line from the dot to the text
+        def is_far(x, y): return abs(y) > h / 2 or max(x, -x - w) > 10 * pt
+        def crosses(x, y):
+            path = Path([dot, dot + end(x, y)])
+            return is_far(x, y) and any(map(path.intersects_bbox, taken[:i] + taken[i + 1:]))
+        spots = [(x, up * h) for up in ups for x in (5*pt, -5*pt - w, 25*pt, -25*pt - w)]
+        free = [o for o in spots if is_free(*o)] or spots[-1:]
+        spot = next((o for o in free if not crosses(*o)), free[0])
+        taken.append(box(*spot))
+        text.xyann = np.divide(spot, pt)
+        if is_far(*spot): write('', xytext=np.divide(end(*spot), pt), arrowprops=line)
 
 # %% ../nbs/library/interpretation.ipynb #0bc17b1e
 def plot_pca(

@@ -43,9 +43,9 @@ class DotProductBias(Module):
         self.y_range = y_range
     def forward(self, x:Tensor) -> Tensor:
         users, movies = x.unbind(1)
-        res = (self.user_factors(users) * self.movie_factors(movies)).sum(dim=1, keepdim=True)
-        res = res + self.user_bias(users) + self.movie_bias(movies)
-        return sigmoid_range(res, *self.y_range)
+        match = (self.user_factors(users) * self.movie_factors(movies)).sum(dim=1)
+        score = match[:, None] + self.user_bias(users) + self.movie_bias(movies)
+        return sigmoid_range(score, *self.y_range)
 
 # %% ../nbs/11_parameters.ipynb #c54b8af2
 import torch
@@ -61,7 +61,7 @@ def create_params(
     if not isinstance(size, (list, tuple)):
         raise TypeError(f'size={size!r}: give the shape as a list, such as [3, 2]')
     for n in size: check_counts(size=n)
-    return nn.Parameter(torch.zeros(*size).normal_(0, 0.1))
+    return nn.Parameter(0.1 * torch.randn(*size))
 
 # %% ../nbs/11_parameters.ipynb #118a4558
 class DotProductParams(Module):
@@ -72,16 +72,16 @@ class DotProductParams(Module):
         n_factors:int, # Numbers that stand for a user or a movie
         y_range:tuple=(0, 5.5), # Lowest and highest prediction
     ):
+        self.y_range = y_range
         self.user_factors = create_params([n_users, n_factors])
         self.user_bias = create_params([n_users])
         self.movie_factors = create_params([n_movies, n_factors])
         self.movie_bias = create_params([n_movies])
-        self.y_range = y_range
     def forward(self, x:Tensor) -> Tensor:
         users, movies = x.unbind(1)
-        res = (self.user_factors[users] * self.movie_factors[movies]).sum(dim=1)
-        res = res + self.user_bias[users] + self.movie_bias[movies]
-        return sigmoid_range(res, *self.y_range)
+        match = (self.user_factors[users] * self.movie_factors[movies]).sum(dim=1)
+        score = match + self.user_bias[users] + self.movie_bias[movies]
+        return sigmoid_range(score, *self.y_range)
 
 # %% ../nbs/13_neural_net.ipynb #2a440a53
 from .dataloaders import DataLoaders
