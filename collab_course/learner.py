@@ -52,10 +52,12 @@ def one_cycle(
 SuggestedLRs = namedtuple('SuggestedLRs', 'valley')
 
 def valley(lrs:Sequence|np.ndarray, losses:Sequence|np.ndarray) -> float:
-    "The rate halfway down the longest series of ever lower losses, gaps allowed (fastai's rule, to within a place)"
+    """The rate halfway down the longest series of ever lower losses, gaps allowed
+    (fastai's rule, to within two places)"""
     losses, length = np.asarray(losses), np.ones(len(losses), dtype=int)
-    for i in range(1, len(losses)):
-        length[i] += max(length[:i][losses[:i] > losses[i]], default=0)
+    for i in range(1, len(losses)): # length[i]: of the longest series that ends with loss i
+        before = length[:i][losses[:i] > losses[i]] # of those that this loss continues
+        if len(before): length[i] += before.max()
     end = length.argmax()
     return float(lrs[end - length[end] // 2])
 

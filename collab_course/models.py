@@ -43,9 +43,9 @@ class DotProductBias(Module):
         self.y_range = y_range
     def forward(self, x:Tensor) -> Tensor:
         users, movies = x.unbind(1)
-        res = (self.user_factors(users) * self.movie_factors(movies)).sum(dim=1, keepdim=True)
-        res = res + self.user_bias(users) + self.movie_bias(movies)
-        return sigmoid_range(res, *self.y_range)
+        match = (self.user_factors(users) * self.movie_factors(movies)).sum(dim=1)
+        score = match[:, None] + self.user_bias(users) + self.movie_bias(movies)
+        return sigmoid_range(score, *self.y_range)
 
 # %% ../nbs/11_parameters.ipynb #c54b8af2
 import torch

@@ -14,7 +14,7 @@ def wheel():
 def test_holds_the_package_alone(wheel):
     names = [o for o in wheel.namelist() if '.dist-info/' not in o]
     assert {o.split('/')[0] for o in names} == {'collab_course'}
-    assert {f'collab_course/{o}' for o in ('first_search.csv', 'wd_search.csv', 'chosen_wd.csv', 'wide_search.csv', 'course.mplstyle', 'py.typed', 'all.py')} <= {*names}
+    assert {f'collab_course/{o}' for o in ('first_search.csv', 'starts.csv', 'wd_search.csv', 'chosen_wd.csv', 'wide_search.csv', 'course.mplstyle', 'py.typed', 'all.py')} <= {*names}
 
 def test_asks_for_few_libraries_without_upper_caps(wheel):
     meta = message_from_bytes(wheel.read(next(o for o in wheel.namelist() if o.endswith('.dist-info/METADATA'))))
