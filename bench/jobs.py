@@ -1,7 +1,7 @@
 """What `run.py` measures, one job a process: python jobs.py JOB SPLIT THREADS; prints one line of JSON.
 
 Each job imports what it needs only, since it runs in the environment of one library. SPLIT is an .npz file with the arrays
-`train` and `valid` of MovieLens 100K: user, item (numbers for titles) and rating, a row a rating."""
+`train` and `valid` of MovieLens 100K: user, item (numbers for titles) and rating, a row per rating."""
 import json, sys, time
 from pathlib import Path
 

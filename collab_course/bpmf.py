@@ -109,7 +109,7 @@ class Link:
     def matrix(self) -> Tensor: # A row a feature
         return self.turn @ self.beta
     def draw(self,
-        left:Tensor, # A row a user: their vectors less all else in the prior's mean
+        left:Tensor, # A row per user: their vectors less all else in the prior's mean
         precision:Tensor, # Of the vectors around the mean
         generator:torch.Generator, # Where chance comes from
     ):
@@ -157,8 +157,8 @@ class Side:
         self.mean, _ = draw_normal((b + n) * self.precision, n * mean @ self.precision, generator)
     def equations(self,
         vectors:Tensor, # The other side's
-        target:Tensor, # A number a rating: what is left for this side to explain
-        weight:Tensor, # A number a rating: its precision
+        target:Tensor, # A number per rating: what is left for this side to explain
+        weight:Tensor, # A number per rating: its precision
     ) -> tuple[Tensor, Tensor]: # n x k x k and n x k
         "Precision and shift of each vector, given the other side's"
         v = torch.cat([vectors[:, :-1], torch.ones_like(vectors[:, -1:])], 1)
@@ -228,10 +228,10 @@ class OrderedProbit:
         root = torch.linalg.cholesky(slope.T @ slope)
         return p.log().sum(), cuts + torch.cholesky_solve(slope.sum(0)[:, None], root)[:, 0], root
     def draw(self,
-        score:Tensor, # A number a rating: what the model expects
+        score:Tensor, # A number per rating: what the model expects
         sd:Tensor, # The standard deviation of the noise around it
         generator:torch.Generator, # Where chance comes from
-    ) -> Tensor: # A number a rating: what may be behind it
+    ) -> Tensor: # A number per rating: what may be behind it
         "Draw the cuts, then the number behind each rating"
         score, sd, cuts = score.double(), sd.double(), self.cuts
         make = {'generator': generator, 'dtype': cuts.dtype, 'device': cuts.device}
@@ -299,7 +299,7 @@ class Gibbs:
             left = left - o.added
         self.noise.draw(left, self.by_user, g)
     def state(self) -> dict: # Name to tensor
-        "What predictions need of the current draw; a row a user, an item, a feature, or one for all"
+        "What predictions need of the current draw; a row per user, item or feature, or one for all"
         half = {'item_expected': self.items.expected, 'noise': self.noise.each.rsqrt(),
                 'common_noise': self.noise.common.rsqrt()[None]}
         half |= {f'effect_{i}': o.effect for i, o in enumerate(self.sittings)}

@@ -108,7 +108,7 @@ class LiveTable:
 
 # %% ../nbs/library/callbacks.ipynb #dd54a397
 class ProgressCallback(Callback):
-    "A table with a row an epoch, and for what takes over a second a progress bar."
+    "A table with a row per epoch, and for what takes over a second a progress bar."
     def before_fit(self):
         self.table = LiveTable([*self.learn.recorder.metric_names])
         off = {} if self.learn.bar else {'disable': True}

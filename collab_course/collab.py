@@ -115,7 +115,7 @@ class FactorTables:
         if self.y_range is None: return torch.ones_like(stars)
         lo, hi = self.y_range
         return (stars - lo) * (hi - stars) / (hi - lo)
-    def predict(self, rows:Tensor, is_item:bool=False) -> Tensor: # A row each, a column an item
+    def predict(self, rows:Tensor, is_item:bool=False) -> Tensor: # A row each, a column per item
         "Predictions of all items for users with these `rows`; with `is_item`, of all users for items"
         other = self.sides(is_item)[1]
         return self.stars(rows[:, :-1] @ other[:, :-1].t() + rows[:, -1:] + other[:, -1])

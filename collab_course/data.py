@@ -23,7 +23,7 @@ from .validation import check_columns, check_counts, warn
 Planted = namedtuple('Planted', 'user_factors item_factors user_bias item_bias')
 
 def planted_factors(n_users:int, n_items:int, n_factors:int=5, seed:int=0) -> Planted:
-    "The factors and biases that `make_ratings` plants: arrays, a row a user or item"
+    "The factors and biases that `make_ratings` plants: arrays, a row per user or item"
     check_counts(n_users=n_users, n_items=n_items, n_factors=n_factors)
     check_counts(0, seed=seed)
     rng, scale = np.random.default_rng([seed, 0]), n_factors**-0.25
@@ -61,7 +61,7 @@ def make_ratings(
 # %% ../nbs/library/data.ipynb #e07e98d7
 def load_ratings(
     path:str|Path|None=None, # Folder that `untar_data` returned; by default it is called for you
-) -> pd.DataFrame: # A row a rating, in the file's order: user, movie, rating, timestamp, title
+) -> pd.DataFrame: # A row per rating, in the file's order: user, movie, rating, timestamp, title
     """MovieLens ratings with titles. Raises `ValueError` where `path` holds none: as MovieLens 100K is
     checked to the byte, an altered `u.data` is none."""
     path, names = Path(path or untar_data()), ['user', 'movie', 'rating', 'timestamp']
@@ -83,7 +83,7 @@ def load_ratings(
 # %% ../nbs/library/data.ipynb #e97e8662
 def add_titles(
     ratings:pd.DataFrame, # One row per rating
-    titles:pd.DataFrame, # One row an item: its id and what it is called
+    titles:pd.DataFrame, # One row per item: its id and what it is called
     item_name:str, # Column with the ids, in both tables
     title_name:str='title', # Column of `titles` with what items are called
 ) -> pd.DataFrame: # `ratings` with a column `title`, in which each item has another one

@@ -77,7 +77,7 @@ def _own_dls(dls, own, size):
 
 # %% ../nbs/library/distributed.ipynb #a527e778
 def _user_tables(model):
-    "The names of the parameters with a row a user, in the models of the course"
+    "The names of the parameters with a row per user, in the models of the course"
     return [name for name, _ in model.named_parameters()
             if name.startswith(('u_', 'user_', 'embeds.0.'))]
 
@@ -110,7 +110,7 @@ class DistributedLearner(CollabLearner):
     job. `gather` brings the whole together again."""
     def __init__(self,
         learn:Learner, # Made alike on all ranks; with `bs=64`, two ranks take 32 rows each a step
-        tables:Iterable|None=None, # Parameters with a row a user; by default those the course's models have
+        tables:Iterable|None=None, # Parameters with a row per user; by default those the course's models have
     ):
         self.whole:Any = learn
         self.rank, size = rank_and_size()
@@ -182,7 +182,7 @@ class DistributedLearner(CollabLearner):
         return [names[id(p)] for g in self.opt.param_groups for p in g['params']]
 
     def _opt_state(self, state, change):
-        "An optimiser's `state`, where `change` has been made to what has a row a user"
+        "An optimiser's `state`, where `change` has been made to what has a row per user"
         names, (kept, groups) = self._parameter_names(), state.values()
         return {'param_groups': groups, 'state': {i: {k: change(t) if names[i] in self.tables and
             torch.is_tensor(t) and t.ndim else t for k, t in o.items()} for i, o in kept.items()}}

@@ -29,13 +29,13 @@ def rating_metrics(model:Learner|nn.Module, dls:DataLoaders) -> dict: # 'rmse' a
 
 # %% ../nbs/17_evaluation.ipynb #c2520f3d
 def cross_validate(
-    ratings:pd.DataFrame, # One row a rating
+    ratings:pd.DataFrame, # One row per rating
     models:dict, # Name to a function of `dls` that returns a trained `Learner` or module
     splits:dict, # Name to row positions to test on
     seeds:Iterable=(0,), # Every model is made once with each
     metrics:Callable|Iterable=rating_metrics, # Called with a model and `dls`, give numbers by name
     **kwargs, # More for `CollabDataLoaders.from_df`, such as `item_name`
-) -> pd.DataFrame: # A row a run: model, split, seed, the metrics
+) -> pd.DataFrame: # A row per run: model, split, seed, the metrics
     "Make every model with every seed on every split, and test it"
     for name, o in {'models': models, 'splits': splits}.items():
         if not isinstance(o, dict): raise TypeError(f'{name} is a {type(o).__name__}: give a dict by name, '
@@ -58,7 +58,7 @@ def list_metrics(
     scores:torch.Tensor, # Users x items; -inf where an item must not be listed
     relevant:torch.Tensor, # Users x items, true where an item is a hit
     k:int=10, # Length of the list
-) -> dict: # Name to one number a user, float64; NaN for users to whom nothing is relevant
+) -> dict: # Name to one number per user, float64; NaN for users to whom nothing is relevant
     "Precision, recall, hit rate, AP and NDCG of each user's `k` items with the highest scores"
     if scores.isnan().any(): raise ValueError('scores hold NaN: diverged? Try a lower lr_max.')
     place = torch.arange(1, min(k, scores.shape[1]) + 1)
@@ -76,7 +76,7 @@ def user_metrics(
     dls:DataLoaders, # Its validation rows are tested on, items rated in training not listed
     k:int=10, # Length of the list
     at_least:float=4, # A test rating from here on makes an item relevant
-) -> pd.DataFrame: # A row a user with relevant test ratings, a column a metric
+) -> pd.DataFrame: # A row per user with relevant test ratings, a column per metric
     "Precision, recall, hit rate, AP and NDCG at `k` of each user's list from the whole catalogue"
     dls.check_model(model)
     train, test = (dl.x.cpu().long() for dl in (dls.train, dls.valid))
@@ -145,7 +145,7 @@ def averaged(make:Callable, n:int=6) -> Callable:
 def compare(
     results:pd.DataFrame, # What `cross_validate` returned
     metric:str='rmse', # Column to compare by
-) -> pd.DataFrame: # A row a model, best first
+) -> pd.DataFrame: # A row per model, best first
     "Mean of `metric`; its standard deviation over splits and over seeds of a split; number of runs"
     by_split = results.groupby(['model', 'split'])[metric]
     per_model = by_split.mean().groupby('model')
@@ -156,7 +156,7 @@ def compare(
 
 # %% ../nbs/library/evaluation.ipynb #48a5fe32
 def bootstrap(
-    values:ArrayLike, # A number a user (a column of `user_metrics`, say), or a row of numbers
+    values:ArrayLike, # A number per user (a column of `user_metrics`, say), or a row of numbers
     n:int=1000, # How often to draw
     level:float=0.95, # Share of the figures to lie inside
     seed:int=0, # The same seed draws the same
@@ -197,7 +197,7 @@ def plot_comparison(
     published:dict|None=None, # Name to figure, for a line each
     ax:plt.Axes|None=None, # Axes to draw on; new ones by default
 ) -> plt.Axes:
-    "A dot a run, a bar at each model's mean, best model on top"
+    "A dot per run, a bar at each model's mean, best model on top"
     means = compare(results, metric)[metric]
     ax = ax or plt.subplots(figsize=(8, 0.5*len(means) + 1.6))[1]
     for i, (name, mean) in enumerate(means.items()):

@@ -35,7 +35,7 @@ class Likes(Module):
         cols:Tensor, # Indices of items, as many
         n_rows:int, # Users, counting `#na#`
         n_cols:int, # Items, counting `#na#`
-    ) -> 'Likes': # A row a user
+    ) -> 'Likes': # A row per user
         "The likes behind pairs of row and column; a pair that comes twice counts once"
         key = (rows.long() * n_cols + cols).unique() # sorted, and each pair once
         n = torch.bincount(key // n_cols, minlength=n_rows)
@@ -44,7 +44,7 @@ class Likes(Module):
     def from_dls(cls,
         dls:DataLoaders, # Ratings: `CollabDataLoaders`
         at_least:float|None=None, # Lowest rating that counts as liked; None takes whatever was rated
-    ) -> 'Likes': # A row a user
+    ) -> 'Likes': # A row per user
         "The likes among the training rows of `dls`. Raises `ValueError` where nothing is liked."
         x = dls.train.x if at_least is None else dls.train.x[dls.train.y.flatten() >= at_least]
         n_users, n_items = map(len, dls.classes.values())
@@ -123,7 +123,7 @@ class ItemWeights(LikesModel):
     weight:Tensor
     average:Tensor
     def __init__(self,
-        likes:Likes, # A row a user
+        likes:Likes, # A row per user
         weight:Tensor, # n_items x n_items: row j, column i is what a like of j says for i
     ):
         self.likes = likes
@@ -157,7 +157,7 @@ class ItemWeights(LikesModel):
 
 # %% ../nbs/library/implicit.ipynb #7729f218
 def both_liked(
-    likes:Likes, # A row a user
+    likes:Likes, # A row per user
     max_gb:float, # Most memory to take, in GB of 10^9 bytes
     also:Iterable=(), # Further `Likes`, whose rows count like users
 ) -> Tensor: # n_items x n_items

@@ -20,7 +20,7 @@ def bias_table(
     ratings:pd.DataFrame, # The table of ratings
     item_name:str='title', # Its column with the items
     rating_name:str='rating', # Its column with the ratings
-) -> pd.DataFrame: # A row an item, lowest bias first: bias, mean rating, number of ratings
+) -> pd.DataFrame: # A row per item, lowest bias first: bias, mean rating, number of ratings
     "Learned biases beside what the ratings say"
     check_columns(ratings, item_name, rating_name)
     if bias.numel() != len(classes):

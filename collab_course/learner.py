@@ -43,7 +43,7 @@ def one_cycle(
     end:float, # Value that the last step comes close to
     pct_start:float=0.25, # Share of the steps before the turn, above 0 and below 1
 ) -> np.ndarray: # `n` values
-    "One value a step: from `start` to `mid`, then on to `end`, each along half a cosine"
+    "One value per step: from `start` to `mid`, then on to `end`, each along half a cosine"
     pct = np.arange(n) / n
     return np.where(pct < pct_start, cos_anneal(start, mid, pct / pct_start),
                     cos_anneal(mid, end, (pct - pct_start) / (1 - pct_start)))

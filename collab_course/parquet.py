@@ -42,7 +42,7 @@ class ParquetTable:
     ):
         try: import pyarrow.parquet as parquet
         except ModuleNotFoundError: raise ModuleNotFoundError(
-            "Parquet files are read by pyarrow: pip install 'collab-course[parquet]'") from None
+            "Parquet files are read by pyarrow: pip install pyarrow") from None
         self.files, (rank, size) = sorted(Path(folder).glob('*.parquet')), rank_and_size()
         if not self.files: raise FileNotFoundError(f'{folder} has no .parquet files.')
         self.n_rows, self.groups, types = 0, [], None # a group: file, number in it, rows, rows before it

@@ -66,7 +66,7 @@ def list_qualities(
     model:Learner|nn.Module, # A `Learner` or module
     dls:DataLoaders, # Items of a user's training rows are not listed
     k:int=10, # Length of the lists, 2 or more
-    vectors:Tensor|None=None, # A row an item, for the diversity; who liked it by default
+    vectors:Tensor|None=None, # A row per item, for the diversity; who liked it by default
 ) -> dict: # Name to number
     """Coverage, Gini, novelty, popularity lift and diversity of the lists for all users with training rows
     and `k` items left to list"""

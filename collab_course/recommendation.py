@@ -37,7 +37,7 @@ class RidgeFit:
         gain = torch.linalg.solve(cov @ (J.t() @ J) + noise**2 * torch.eye(len(cov)), cov) @ J.t()
         self.steps = gain * (ratings - self.base[rated])
         self.theta = (mean + self.steps.sum(dim=1)).float()
-    def shares(self, idx:list|torch.Tensor) -> torch.Tensor: # A row an item, a column a rating
+    def shares(self, idx:list|torch.Tensor) -> torch.Tensor: # A row per item, a column per rating
         "Stars by which each rating moves items `idx`; a row adds up from `base` to the prediction"
         moves = self.q[idx] @ self.steps # of the score
         total, base = moves.sum(dim=1), self.base[idx]
@@ -199,7 +199,7 @@ def explain(
     learn:Learner, # A learner whose model is an `EmbeddingDotBias` or a `LikesModel`
     user:object, # A known user, or somebody new: ratings or a `Profile`, of likes a list of items
     item:object, # The item to explain
-) -> pd.DataFrame: # A row a rating: item, rating, the average user's prediction, the share in stars
+) -> pd.DataFrame: # A row per rating: item, rating, the average user's prediction, the share in stars
     """By how many stars each of the user's ratings moves the prediction of `item`, by `RidgeFit`. The
     last row, `training`, holds what a trained row adds to that; it is 0 for a newcomer. All shares
     add up to the prediction less the average user's. Of a `LikesModel`: each item that the user
@@ -309,7 +309,7 @@ def recommend_all(
     items:Iterable|None=None, # Candidates, as a list of items; all by default
     exclude:Iterable=(), # Items to leave out
     users:Iterable|None=None, # Known users, in the order of the table; all by default
-) -> pd.DataFrame: # A row a user and rank: user, rank, item, prediction
+) -> pd.DataFrame: # A row per user and rank: user, rank, item, prediction
     """What `recommend` lists, for many users. Raises `ValueError` on an unknown user, and where nothing
     is left to list."""
     check_counts(n=n, bs=bs)

@@ -34,8 +34,8 @@ def score_vectors(learn:Learner) -> tuple: # Users' vectors and items', a row ea
 
 # %% ../nbs/library/serving.ipynb #d3099c09
 def best_items(
-    users:Tensor, # A vector a row
-    items:Tensor, # A vector a row
+    users:Tensor, # A vector per row
+    items:Tensor, # A vector per row
     n:int=10, # How many items a user
     bs:int=2**15, # Items in a block, whose scores are held at once
 ) -> tuple: # Scores and row numbers of the items, len(users) x n, best first

@@ -164,7 +164,7 @@ def strengths(
 def one_row_a_pair(
     x:torch.Tensor, # n x 2: user and item index
     y:torch.Tensor, # n x 1: how often
-) -> tuple: # The same with a row a pair, and the number of the row where each pair stood first
+) -> tuple: # The same with a row per pair, and the number of the row where each pair stood first
     "The distinct rows of `x` in the order in which they first came, and the sums of their `y`"
     pairs, where = (x[:, 0].long() << 32 | x[:, 1]).unique(return_inverse=True)
     first = torch.full_like(pairs, len(x)).scatter_reduce_(0, where, torch.arange(len(x)), 'amin')

@@ -353,7 +353,7 @@ def test_a_newcomer_is_folded_in():
     model = learn.model
     rated, stars = tensor([3, 9, 17]), tensor([5., 1., 4.])
     vectors = model.fold_in(rated, stars)
-    for s in (0, 11): # least squares: a row a rating, and the prior's rows
+    for s in (0, 11): # least squares: a row per rating, and the prior's rows
         v, prior = model.item[rated, s].double(), model.user_precision[0, s].double()
         root, sd = torch.linalg.cholesky(prior).T, model.common_noise[0, s].double()
         A = torch.cat([torch.cat([v[:, :-1], torch.ones(3, 1)], 1) / sd, root])

@@ -328,7 +328,7 @@ KINDS = {
         ('`implicit=True`: all ones', lambda: likes(table(rating=1), 1.), 'each row counts 1', ''),
         ('`implicit=True`: counts', lambda: likes(table(rating=[0, 2000] * 10).rename(columns={'rating': 'plays'}), 2000., n=10), 'a count is a strength; rows with 0 are left out, and a warning says how many are left', ''),
         ('`implicit=True`: stars with zeros', lambda: likes(table(rating=[0, 9] * 10), 1.), 'each row counts 1, whatever its stars', ''),
-        ('`implicit=True`: events, a pair more than once', lambda: likes(pd.concat([table()[['user', 'item']]] * 3), 3., n=20), 'one row a pair, with their number; a warning says how many are left', ''),
+        ('`implicit=True`: events, a pair more than once', lambda: likes(pd.concat([table()[['user', 'item']]] * 3), 3., n=20), 'one row per pair, with their number; a warning says how many are left', ''),
         ('`implicit=True`: counts below 0', lambda: dls(table(rating=[-1, 3] * 10), implicit=True), ValueError, "column 'rating': 10 of 20 counts are below 0."),
         ('`implicit=True`: nobody had anything', lambda: dls(table(rating=False), implicit=True), ValueError, "column 'rating': all 20 values are 0, so nobody had anything."),
         ('`implicit=True`: `valid_idx` where rows are left out', lambda: dls(table(rating=[True, False] * 10), implicit=True, valid_idx=[0]), ValueError, '20 rows make 10 pairs, without what was not had and each pair once, so that valid_idx, which counts rows, fits no more: make the pairs first.'),
