@@ -56,7 +56,7 @@ from .implicit import LikesModel
 from .notebook import Bar
 from .interpretation import nearest
 from .learner import Learner
-from .validation import check_columns, check_counts, rating_values, warn
+from .validation import check_columns, check_counts, rating_values, refuse_foreign, warn
 
 # %% ../nbs/library/recommendation.ipynb #ee367044
 @dataclass(eq=False)
@@ -160,6 +160,7 @@ def _check_seen(history):
         'from a file that was exported with rows=False. Pass exclude_seen=False, or export with the rows.')
 
 def _user_row(learn, user, pass_what='the ratings: {item: stars}'):
+    refuse_foreign(user)
     if hasattr(user, '__len__') and not isinstance(user, (str, bytes, tuple)): raise TypeError(
         f'user is a {type(user).__name__}: name one user or, of somebody new, pass {pass_what}. '
         'recommend_all makes the lists of all users.')

@@ -25,6 +25,14 @@ def check_counts(least:int=1, **counts):
 # %% ../nbs/library/validation.ipynb #93ec713b
 NAMING = 'Pass user_name=, item_name= and rating_name= to say which columns to use.'
 
+def refuse_foreign(table:object):
+    "Raise `TypeError` for a table of polars, pyarrow or another library, with the call that converts it"
+    kind = type(table)
+    for call in ('to_pandas', 'collect'): # `collect` has a LazyFrame of polars
+        if hasattr(table, call): raise TypeError(
+            f'ratings is a {kind.__module__.split(".")[0]} {kind.__name__}: pass '
+            f'ratings{".collect()" * (call == "collect")}.to_pandas().')
+
 def check_columns(
     ratings:object, # What should be a table
     *names, # Columns that it must hold: first those with ids
@@ -32,15 +40,11 @@ def check_columns(
 ):
     "Raise unless `ratings` is a table that holds every named column once, and at least one row"
     if not isinstance(ratings, pd.DataFrame):
-        kind = type(ratings)
-        for call in ('to_pandas', 'collect'): # polars, pyarrow and others; a LazyFrame of polars
-            if hasattr(ratings, call): raise TypeError(
-                f'ratings is a {kind.__module__.split(".")[0]} {kind.__name__}: pass '
-                f'ratings{".collect()" * (call == "collect")}.to_pandas().')
+        refuse_foreign(ratings)
         way = ('pd.DataFrame makes one of lists, arrays and dicts, '
                'CollabDataLoaders.from_csv reads a file.')
         if isinstance(ratings, pd.Series): way = "ratings.reset_index(name='count') makes one of it."
-        raise TypeError(f'ratings is a {kind.__name__}, not a DataFrame: {way}')
+        raise TypeError(f'ratings is a {type(ratings).__name__}, not a DataFrame: {way}')
     for name in names:
         found = list(ratings.columns).count(name)
         if found != 1:

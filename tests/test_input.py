@@ -225,7 +225,7 @@ KINDS = {
         ("A table of polars, of pyarrow, of another library", lambda: dls(__import__('pyarrow').Table.from_pandas(table())), TypeError, 'ratings is a pyarrow Table: pass ratings.to_pandas().'),
         ('A table of polars to predict', lambda: learner().predict(__import__('pyarrow').Table.from_pandas(table())), TypeError, 'ratings is a pyarrow Table: pass ratings.to_pandas().'),
         ('The same, to fold in', lambda: fold_in(learner(), __import__('pyarrow').Table.from_pandas(table())), TypeError, 'ratings is a pyarrow Table: pass ratings.to_pandas().'),
-        ('The same, to recommend for', lambda: recommend(learner(), __import__('pyarrow').Table.from_pandas(table())), TypeError, f'user is a Table: {ONE}'),
+        ('The same, to recommend for', lambda: recommend(learner(), __import__('pyarrow').Table.from_pandas(table())), TypeError, 'ratings is a pyarrow Table: pass ratings.to_pandas().'),
         ('A Series, as groupby(...).size() gives it', lambda: dls(table().groupby(['user', 'item']).size()), TypeError, "ratings is a Series, not a DataFrame: ratings.reset_index(name='count') makes one of it."),
         ('A list of splits, `k_folds(ratings)`', lambda: cross_validate(table(80), {'mean': GlobalMean}, k_folds(table(80), 3)), TypeError, 'splits is a list: give a dict by name, such as …dict(enumerate(k_folds(ratings))).'),
         ('A model without a name, `cross_validate(ratings, GlobalMean, ...)`', lambda: cross_validate(table(80), GlobalMean, {'a': random_split(table(80))}), TypeError, 'models is a type: give a dict by name, such as {"mean": GlobalMean}, …'),
