@@ -1,5 +1,6 @@
 """JupyterLab as a reader uses it: run a lesson, touch what can be touched, save, and open again."""
 import json, os, shutil, signal, socket, subprocess, sys, time, urllib.error, urllib.request
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -62,6 +63,14 @@ class Lab:
         "End the kernels, as closing JupyterLab does"
         for o in self.ask('sessions'): urllib.request.urlopen(urllib.request.Request(f'{self.address}/api/sessions/{o["id"]}?token=t', method='DELETE'))
 
+def end(process, send):
+    "Ask a process to end, and make it where it does not: now and then JupyterLab stops half way through its own end"
+    send(signal.SIGTERM)
+    try: process.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        send(signal.SIGKILL)
+        process.wait()
+
 def free_port():
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
@@ -83,8 +92,7 @@ def server(tmp_path_factory):
             else: break
         yield folder, f'http://127.0.0.1:{port}'
     finally:
-        process.terminate()
-        process.wait()
+        end(process, process.send_signal)
 
 @pytest.fixture
 def lab(server):
@@ -239,6 +247,5 @@ def test_a_copy_of_ones_own(tmp_path):
             page.wait_for_timeout(3_000) # it asks once all has come to rest
             assert not page.locator('text=Jupyter news').count()
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
+        end(process, partial(os.killpg, process.pid))
     assert {o.name: o.read_bytes() for o in lessons.iterdir()} == before
