@@ -41,7 +41,7 @@ class CategoryMap:
     def __getitem__(self, i):
         "The value at index `i`, or a list of values where `i` is a list or tensor of indices"
         if isinstance(i, slice): return self.items[i]
-        i = np.asarray(i)
+        i = np.asarray(i.cpu() if isinstance(i, torch.Tensor) else i)
         return self.items[i] if i.ndim == 0 else [self.items[j] for j in i]
     def encode(self, col:Iterable) -> torch.Tensor: # int32, 0 where a value is unknown
         "Indices of the values in `col`"
