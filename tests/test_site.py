@@ -185,9 +185,10 @@ def test_a_lesson_can_be_opened_from_a_phone(page, site):
     badge = page.locator('table a[href*="colab.research"]').first
     assert badge.evaluate('o => o.getBoundingClientRect().right') <= 400
 
-def test_formula_braces_stretch(page, site):
+@pytest.mark.parametrize('width', [768, 1280, 1366])
+def test_formula_braces_stretch(width, page, site):
     "Below what it spans a brace leaves no gap"
-    page.set_viewport_size({'width': 1366, 'height': 768})
+    page.set_viewport_size({'width': width, 'height': 768})
     page.goto(f'{site}/02_crosstab.html')
     page.evaluate('document.fonts.ready')
     brace = page.locator('munder > mo:text-is("\u23df")').first
