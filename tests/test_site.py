@@ -231,6 +231,16 @@ def test_search_finds_the_lesson_first(word, page, site):
     page.wait_for_function("document.querySelector('#search-results')?.innerText.includes('finished')") # better ones come in before others
     assert f"_{word.replace(' ', '_')}.html" in page.locator('ul.search li a').first.get_attribute('href')
 
+def test_search_field(page, site):
+    "What is typed stands beside the magnifying glass, on the search's page and in the dialog"
+    for name, open_it in {'search': '', 'index': 'Control+k'}.items():
+        page.goto(f'{site}/{name}.html')
+        if open_it: page.keyboard.press(open_it)
+        form = visible(page, 'form.bd-search').first
+        form.wait_for()
+        glass = form.locator('i').evaluate('o => o.getBoundingClientRect().right')
+        assert form.locator('input').evaluate('o => o.getBoundingClientRect().left + parseFloat(getComputedStyle(o).paddingLeft)') >= glass
+
 def test_wrong_address(chrome, tmp_path):
     "The page for it works at any depth, as GitHub shows it"
     (tmp_path/'collab_course').symlink_to(SITE)
