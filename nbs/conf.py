@@ -42,6 +42,7 @@ html_show_sourcelink = False
 html_copy_source = False
 html_math_renderer = 'mathml'
 nb_execution_mode = 'off'
+nb_merge_streams = True # what a loop prints is one block
 nb_custom_formats = {'.ipynb': ['conf.read_lesson', {}]}
 myst_enable_extensions = ['dollarmath']
 myst_heading_anchors = 2 # the tables of bad_input.md have links to their kinds
@@ -148,6 +149,10 @@ def add_arguments(app, what, name, obj, options, lines):
     except (TypeError, ValueError, OSError): return
     lines += ['', *(f":{'return' if k == 'return' else 'param ' + k}: {v}" for k, v in args.items() if v)]
 
+def name_defaults(app, what, name, obj, options, signature, returns):
+    "Call a default that is a class or a function by its name; as it prints itself, it is no Python"
+    return signature and (re.sub(r"<(?:class|function) '?(?:\w+\.)*(\w+)[^>]*>", r'\1', signature), returns)
+
 def skip_fields(app, what, name, obj, skip, options):
     "Leave out what a named tuple says of its fields"
     return skip or type(obj).__name__ == '_tuplegetter'
@@ -231,6 +236,7 @@ def setup(app):
     app.connect('builder-inited', write_reference)
     app.connect('source-read', add_toctrees)
     app.connect('autodoc-process-docstring', add_arguments)
+    app.connect('autodoc-process-signature', name_defaults)
     app.connect('autodoc-skip-member', skip_fields)
     app.connect('html-page-context', add_description)
     app.connect('html-page-context', add_scripts)

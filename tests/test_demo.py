@@ -81,10 +81,11 @@ def test_same_numbers_as_python(ratings, width, opened, learn, site):
 def test_slider_goes_from_what_most_like_to_what_fits(opened, learn):
     page, ratings = opened(1280), NEWCOMERS[4]
     page.wait_for_selector('.demo-rows')
-    for title, stars in ratings.items(): rate(page, title, stars)
     def listed(value):
         page.locator('.demo-slider input').fill(str(value))
         return page.locator('.demo-list .demo-title').all_inner_texts()
+    assert listed(0) == listed(50) == listed(100), 'of a stranger nothing is known, so what fits is what most people like'
+    for title, stars in ratings.items(): rate(page, title, stars)
     everything = recommend(learn, ratings, n=10_000)
     assert listed(0) == list(everything.nlargest(10, 'average').title)
     assert listed(100) == list(everything.nlargest(10, 'match').title)
@@ -107,6 +108,10 @@ def test_keyboard_alone(opened):
     page.keyboard.press('Tab')
     page.keyboard.press('Enter')
     assert 'Godfather' not in page.inner_text('.demo-rows') and 'nothing about' in page.inner_text('.demo-said')
+    for left in range(page.locator('.demo-row').count(), 0, -1): # the focus is at the next of these buttons
+        assert page.locator('.demo-row').count() == left
+        page.keyboard.press('Enter')
+    assert page.locator('.demo-row').count() == 0 and page.locator('.demo-search input').evaluate('o => o === document.activeElement')
 
 def test_an_unknown_title_is_said(opened):
     page = opened(400)
@@ -138,6 +143,9 @@ def test_the_table_fills_as_the_slider_moves(opened):
     page.wait_for_selector('.picture td')
     cells = lambda: [float(o) for o in page.locator('.picture td').all_inner_texts()]
     assert len(cells()) == 225 and max(map(abs, cells())) < 1 # random factors say next to nothing
+    assert '-0.0' not in page.locator('.picture td').all_inner_texts()
+    widths = page.eval_on_selector_all('.picture th.upright', 'all => all.map(o => o.offsetWidth)')
+    assert max(widths) <= min(widths) + 2, 'a long title makes its column no wider'
     page.locator('.picture input').fill('16')
     assert 'After 1000 steps' in page.inner_text('.picture p')
     stars = crosstab(load_ratings()).to_numpy().flatten()

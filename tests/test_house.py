@@ -22,7 +22,6 @@ OURS = CFG['lib_path']
 BY_HAND = '__init__.py', 'all.py', 'course.mplstyle', 'table.css', 'table.js', 'py.typed'
 MODULES = {o.stem: ast.parse(o.read_text(encoding='utf-8')) for o in sorted(LIB.glob('*.py')) if o.stem not in ('__init__', '_modidx')}
 STORED = {o: nbformat.read(o, as_version=4) for o in pages()}
-pytestmark = pytest.mark.xdist_group('house')
 
 def code(nb):
     "The Python of a notebook's cells, without IPython's own commands"
@@ -151,6 +150,7 @@ def test_stored_notebook(file):
     for cell in nb.cells:
         outputs = cell.get('outputs', [])
         assert not [o for o in outputs if o.output_type == 'error' or o.get('name') == 'stderr']
+        assert not re.search(r'<summary>[^<]*`', cell.source), 'GitHub shows a line that begins in HTML as it is: <code>'
         assert not re.search(r'(?<![\w.:/])/(home|root|tmp|Users|usr|mnt|opt)/|[A-Z]:\\\\', str(outputs)), 'an absolute path'
         if any('image/png' in o.get('data', {}) for o in outputs): assert '#| fig-alt: ' in cell.source, f'a picture without fig-alt: {cell.source[:60]!r}'
 

@@ -158,6 +158,7 @@ class Demo {
     away.addEventListener('click', () => {
       this.ratings.delete(film)
       this.shown = this.shown.filter(o => o !== film)
+      ;((row.nextSibling || row.previousSibling)?.querySelector('button') || this.search).focus()
       row.remove()
       this.recommend()
     })
@@ -167,7 +168,7 @@ class Demo {
   recommend() {
     const all = this.films.fold(this.ratings), taste = this.slider.value / 100, rated = [...this.ratings.keys()]
     const best = all.map((o, i) => [(1 - taste) * o.average + taste * o.match, i]).filter(([, i]) => !this.ratings.has(i))
-      .sort((a, b) => b[0] - a[0] || a[1] - b[1]).slice(0, 10)
+      .sort((a, b) => b[0] - a[0] || all[b[1]].average - all[a[1]].average || a[1] - b[1]).slice(0, 10)
     this.list.replaceChildren(...best.map(([, i]) => {
       const {prediction, deviation, shares} = all[i]
       const reasons = shares.map((o, j) => [o, j]).filter(([o]) => o > 0.005).sort((a, b) => b[0] - a[0]).slice(0, 2)

@@ -43,7 +43,7 @@ function fill(place, {users, titles, known, steps, cells, losses}) {
   const [control, tell] = slider('steps', steps.length - 1, 0, at => {
     cells[at].forEach((line, row) => line.forEach((val, col) => {
       const [r, g, b] = colour((val - 1) / 4), box = boxes[row][col]
-      box.textContent = val.toFixed(1)
+      box.textContent = val.toFixed(1).replace('-0.0', '0.0')
       box.style.background = `rgb(${r}, ${g}, ${b})`
       box.style.color = 0.299 * r + 0.587 * g + 0.114 * b > 140 ? '#000' : '#fff'
     }))
