@@ -58,7 +58,7 @@ site: .venv/installed
 test: data
 	$(MAKE) -j 2 lint notebooks lessons-on-wheel lessons-on-colab demo axe
 	$(MAKE) site
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadgroup tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile tests
 
 test-slow: coverage
 	$(MAKE) lessons-on-colab COLAB=
@@ -116,7 +116,7 @@ bridge: data build/bridge/installed
 coverage: data
 	rm -rf build/coverage && mkdir -p build/coverage
 	$(BIN)/coverage run .ci/lessons.py --to build/coverage/lessons
-	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/coverage run -m pytest -q -p no:cacheprovider -n auto --dist loadgroup tests
+	OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/coverage run -m pytest -q -p no:cacheprovider -n auto --dist loadfile tests
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 

@@ -38,7 +38,7 @@ def tests(session, versions):
     "The tests, on the package in this folder"
     if (session.python, versions) == ('3.13', 'lowest'): session.skip('versions so old have no wheels for a Python so new')
     install(session, versions, *TOOLS)
-    session.run('python', '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '-n', 'auto', '--dist', 'loadgroup', *(session.posargs or ['tests', *ELSEWHERE]),
+    session.run('python', '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '-n', 'auto', '--dist', 'loadfile', *(session.posargs or ['tests', *ELSEWHERE]),
                 env={'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'})
 
 @nox.session(python=PYTHONS)

@@ -10,19 +10,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .dataloaders import DataLoaders
+from .dataloaders import DataLoaders, check_loaders
 from .layers import Module
 
 # %% ../nbs/library/baselines.ipynb #8ce4acd9
 class GlobalMean(Module):
     "Predicts the mean of the training ratings"
-    def __init__(self, dls:DataLoaders): self.mean = dls.train.y.mean()
+    def __init__(self, dls:DataLoaders):
+        check_loaders(dls)
+        self.mean = dls.train.y.mean()
     def forward(self, x:Tensor) -> Tensor: return self.mean.expand(len(x))
 
 # %% ../nbs/library/baselines.ipynb #d0407a7f
 class Popularity(Module):
     "Scores an item by its number of training ratings; for rankings only"
     def __init__(self, dls:DataLoaders):
+        check_loaders(dls)
         n_items = len(dls.classes[dls.item_name])
         self.n = torch.bincount(dls.train.x[:, 1].long(), minlength=n_items).float()
     def forward(self, x:Tensor) -> Tensor: return self.n[x[:, 1]]
@@ -41,6 +44,7 @@ class Biases(Module):
         reg_item:float=10, # The same for an item
         n_rounds:int=10, # How often to fit each side
     ):
+        check_loaders(dls)
         (users, items), y = dls.train.x.long().t(), dls.train.y.flatten()
         n_users, n_items = map(len, dls.classes.values())
         self.mean, self.user, self.item = y.mean(), y.new_zeros(n_users), y.new_zeros(n_items)

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from .validation import check_counts
 from .notebook import Bar
-from .dataloaders import DataLoaders
+from .dataloaders import DataLoaders, check_loaders
 from .vocabulary import CategoryMap
 from .layers import Module
 
@@ -363,6 +363,7 @@ class BPMF(Module):
         n_draws:int=100, # How many draws to keep at most
         seed:int|None=0, # The same seed gives the same draws; None follows `set_seed`
     ):
+        check_loaders(dls)
         check_counts(0, n_factors=n_factors)
         check_counts(n_sweeps=n_sweeps, n_draws=n_draws)
         burn_in = n_sweeps // 4 if burn_in is None else burn_in

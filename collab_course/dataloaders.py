@@ -150,7 +150,6 @@ def split_rows(
 ) -> tuple: # Positions to train on, and to validate on
     "Set rows apart to validate on. Raises `ValueError` where that is not possible."
     if valid_idx is None:
-        _check_share(valid_pct)
         cut = int(valid_pct * n)
         if not cut:
             raise ValueError(f'valid_pct={valid_pct} of {n} rows leaves nothing to validate on.')
@@ -232,6 +231,7 @@ class CollabDataLoaders(DataLoaders):
         """Split `ratings` and turn ids into indices. Raises `ValueError` on what it cannot use. Warns of
         columns that it had to guess. With `implicit`, `y` is a strength: how often a pair is there."""
         check_columns(ratings)
+        _check_share(valid_pct)
         *names, said = choose_columns(ratings, user_name, item_name, rating_name, implicit)
         if said: warn(said)
         check_columns(ratings, *(o for o in names if o is not None))

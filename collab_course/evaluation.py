@@ -13,7 +13,7 @@ import pandas as pd, torch
 from fastcore.foundation import L
 from torch import nn
 
-from .dataloaders import CollabDataLoaders, DataLoaders
+from .dataloaders import CollabDataLoaders, DataLoaders, check_loaders
 from .learner import Learner, mae, predict_batches, rmse, set_seed
 from .qualities import list_qualities
 from .notebook import Bar
@@ -21,6 +21,7 @@ from .notebook import Bar
 # %% ../nbs/17_evaluation.ipynb #fd010632
 def rating_metrics(model:Learner|nn.Module, dls:DataLoaders) -> dict: # 'rmse' and 'mae', in stars
     "How far predictions for the validation rows of `dls` are off"
+    check_loaders(dls)
     dls.check_model(model)
     if not dls.valid.n: raise ValueError('there are no rows to test on.')
     net = model.model if isinstance(model, Learner) else model
@@ -40,6 +41,9 @@ def cross_validate(
     for name, o in {'models': models, 'splits': splits}.items():
         if not isinstance(o, dict): raise TypeError(f'{name} is a {type(o).__name__}: give a dict by name, '
             'such as {"mean": GlobalMean}, {"random": random_split(ratings)} or dict(enumerate(k_folds(ratings))).')
+    for name, o in models.items():
+        if isinstance(o, (Learner, nn.Module)): raise TypeError(f'models[{name!r}] is a {type(o).__name__}, which '
+            'is there already: give a function of dls that makes one from the training rows of each split.')
     runs, plan = [], list(itertools.product(models, seeds))
     with Bar(total=len(splits) * len(plan), unit='run') as bar:
         for split, rows in splits.items():
@@ -75,10 +79,12 @@ def user_metrics(
     model:Learner|nn.Module, # A `Learner` or module
     dls:DataLoaders, # Its validation rows are tested on, items rated in training not listed
     k:int=10, # Length of the list
-    at_least:float=4, # A test rating from here on makes an item relevant
+    at_least:float|None=None, # A test rating from here on makes an item relevant; by default 4, of likes any
 ) -> pd.DataFrame: # A row per user with relevant test ratings, a column per metric
     "Precision, recall, hit rate, AP and NDCG at `k` of each user's list from the whole catalogue"
+    check_loaders(dls)
     dls.check_model(model)
+    if at_least is None: at_least = 0 if dls.implicit else 4
     train, test = (dl.x.cpu().long() for dl in (dls.train, dls.valid))
     test = test[dls.valid.y.cpu().flatten() >= at_least]
     if not len(test):
@@ -103,7 +109,7 @@ def ranking_metrics(
     model:Learner|nn.Module, # A `Learner` or module
     dls:DataLoaders, # Its validation rows are tested on, items rated in training not listed
     k:int=10, # Length of the list
-    at_least:float=4, # A test rating from here on makes an item relevant
+    at_least:float|None=None, # A test rating from here on makes an item relevant; by default 4, of likes any
     qualities:bool=False, # Also `list_qualities` (lesson 18): coverage, Gini, novelty, popularity lift, diversity?
 ) -> dict: # Means over the users to whom an item is relevant
     "Precision, recall, hit rate, MAP and NDCG at `k` over the whole catalogue"
@@ -177,7 +183,7 @@ class RankingMetrics(Callback):
     def __init__(self,
         dls:DataLoaders, # Ratings with the same users and items: lists are tested on the validation rows
         k:int=10, # Length of the list
-        at_least:float=4, # A rating from here on makes an item relevant
+        at_least:float|None=None, # A rating from here on makes an item relevant; by default 4, of likes any
     ):
         self.dls, self.k, self.at_least = dls, k, at_least
     def before_fit(self):

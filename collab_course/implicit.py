@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .validation import check_counts
-from .dataloaders import DataLoaders
+from .dataloaders import DataLoaders, check_loaders
 from .layers import Module
 
 # %% ../nbs/library/implicit.ipynb #a5904b1e
@@ -46,6 +46,7 @@ class Likes(Module):
         at_least:float|None=None, # Lowest rating that counts as liked; None takes whatever was rated
     ) -> 'Likes': # A row per user
         "The likes among the training rows of `dls`. Raises `ValueError` where nothing is liked."
+        check_loaders(dls)
         x = dls.train.x if at_least is None else dls.train.x[dls.train.y.flatten() >= at_least]
         n_users, n_items = map(len, dls.classes.values())
         if len(x): return cls.from_pairs(x[:, 0], x[:, 1], n_users, n_items)

@@ -398,6 +398,9 @@ class Learner(Without):
         dl:Iterable|None=None, # Any batches instead, such as `dls.test_dl(df)`
     ) -> tuple: # Two tensors of n values: predictions and ratings
         "Predict every row, in the order of the loader's `x`. `FloatingPointError` where one is no number."
+        for o in (ds_idx, dl):
+            if isinstance(o, pd.DataFrame): raise TypeError('batches are asked for, not a table: dls.test_dl(df) '
+                'makes them of its rows, and learn.predict(df) predicts these.')
         dl = self.dls[ds_idx] if dl is None else dl
         if isinstance(dl, RatingDataLoader):
             if dl.classes: self.dls.check_classes(dl.classes, 'the loader')

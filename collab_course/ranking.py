@@ -28,7 +28,7 @@ def pairs_right(pred:torch.Tensor, targ:torch.Tensor) -> torch.Tensor:
 from copy import copy
 
 from .batches import History, RatingDataLoader
-from .dataloaders import DataLoaders
+from .dataloaders import DataLoaders, check_loaders
 
 # %% ../nbs/library/ranking.ipynb #f2aaf763
 class PairDataLoader(RatingDataLoader):
@@ -102,6 +102,7 @@ def ranking_dls(
 ) -> DataLoaders: # The same users and items, in batches for `bpr_loss`
     """Pairs of a liked and another item, to learn a ranking, with the `history` of the ratings but
     for the stars. Raises `ValueError` where nothing is liked."""
+    check_loaders(dls)
     seen, known = dls.train.x, torch.cat([dls.train.x, dls.valid.x])
     kwargs = dict(shuffle=True, drop_last=True, even=even)
     train = _pairs(dls.train, seen, dls, at_least, bs or dls.bs, **kwargs)

@@ -81,6 +81,11 @@ class Profile:
         return f'Profile({n} factors, bias {bias:.2f}, {len(self.rated)} ratings)'
 
 # %% ../nbs/library/recommendation.ipynb #0fe14a69
+def _check_learner(learn):
+    "Raise `TypeError` unless `learn` is a learner"
+    if not isinstance(learn, Learner): raise TypeError(f'learn is a {type(learn).__name__}: Learner(dls, model), with '
+        'the loaders that a model was made from, knows its users and items.')
+
 def _beside(own:dict, **ours) -> dict:
     "The columns `own` and `ours`, these with a `_` behind their names where `own` has them already"
     res = dict(own)
@@ -138,6 +143,7 @@ def fold_in(
 ) -> Profile: # Of nobody's ratings, the average user's
     """Factors and bias of a new user by ridge regression, or in each draw of a `BPMF`, which knows the
     noise; `TypeError` on a model without factors"""
+    _check_learner(learn)
     return _newcomer(learn, ratings, noise, is_item, features)
 
 # %% ../nbs/library/recommendation.ipynb #1c6970f7
@@ -205,6 +211,7 @@ def explain(
     last row, `training`, holds what a trained row adds to that; it is 0 for a newcomer. All shares
     add up to the prediction less the average user's. Of a `LikesModel`: each item that the user
     likes and its share; these add up to the score, which is the average user's where there are none."""
+    _check_learner(learn)
     if isinstance(learn.model, LikesModel):
         liked, items = _by_likes(learn, user)[2], learn.dls.classes[learn.dls.item_name]
         likes_share = _reasons(learn, liked, [items.row(item, 'item')])[0].sort(descending=True, stable=True)
@@ -278,6 +285,7 @@ def recommend(
     """The items with the highest predictions; `mean` is that of an item's ratings. With factors, a
     prediction is the sum of what the average user is predicted to give and of the user's match.
     Raises `ValueError` on an unknown user, and where nothing is left to list."""
+    _check_learner(learn)
     check_counts(n=n)
     dls, tables, liked = learn.dls, None, None
     if isinstance(learn.model, LikesModel): preds, rated, liked = _by_likes(learn, user)
@@ -313,6 +321,7 @@ def recommend_all(
 ) -> pd.DataFrame: # A row per user and rank: user, rank, item, prediction
     """What `recommend` lists, for many users. Raises `ValueError` on an unknown user, and where nothing
     is left to list."""
+    _check_learner(learn)
     check_counts(n=n, bs=bs)
     (user, every), (item, names) = learn.dls.classes.items()
     history, out, best = learn.dls.history, _unlisted(learn, min_ratings, items, exclude), []
@@ -347,6 +356,7 @@ def similar_items(
     min_ratings:int=20, # Leave out items with fewer ratings than this
 ) -> pd.DataFrame: # By rank: item, the measure, its mean and number of ratings
     "The items whose factors are most like those of `title`; of a `LikesModel`, those it calls `similar`"
+    _check_learner(learn)
     classes, listed = learn.dls.classes[learn.dls.item_name], ~_unlisted(learn, min_ratings)
     model = learn.model
     if isinstance(model, LikesModel):

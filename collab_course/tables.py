@@ -155,7 +155,10 @@ def strengths(
     col = ratings[name]
     if pd.api.types.infer_dtype(col) == 'boolean': col = col.astype('Float32')
     y = torch.from_numpy(rating_values(pd.DataFrame({name: col}), name))
-    if (y < 0).any(): raise ValueError(f'column {name!r}: {(y < 0).sum()} of {len(y)} counts are below 0.')
+    if (y < 0).any(): raise ValueError(
+        f'column {name!r}: {(y < 0).sum():,} of {len(y):,} counts are below 0, the first is {y[y < 0][0]:g} at row '
+        f'{(y < 0).int().argmax()}. Where that gives back what another row took, add up each pair first: '
+        f'ratings.groupby([user, item], as_index=False)[[{name!r}]].sum(), and keep what is above 0.')
     if _meaning(name)[0] == 'rating' and 1 < y.max() <= 10: y.fill_(1) # stars, however many
     had = y > 0
     if not had.any(): raise ValueError(f'column {name!r}: all {len(y):,} values are 0, so nobody had anything.')

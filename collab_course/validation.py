@@ -20,7 +20,8 @@ def check_counts(least:int=1, **counts):
     "Raise `ValueError` unless every argument is a whole number, `least` or more"
     for name, n in counts.items():
         if not isinstance(n, Integral) or isinstance(n, bool) or n < least:
-            raise ValueError(f'{name}={n!r}: give a whole number, {least} or more.')
+            what = f'{name}={n!r}' if pd.api.types.is_scalar(n) else f'{name} is a {type(n).__name__}'
+            raise ValueError(f'{what}: give a whole number, {least} or more.')
 
 # %% ../nbs/library/validation.ipynb #93ec713b
 NAMING = 'Pass user_name=, item_name= and rating_name= to say which columns to use.'
@@ -43,7 +44,11 @@ def check_columns(
         refuse_foreign(ratings)
         way = ('pd.DataFrame makes one of lists, arrays and dicts, '
                'CollabDataLoaders.from_csv reads a file.')
-        if isinstance(ratings, pd.Series): way = "ratings.reset_index(name='count') makes one of it."
+        if isinstance(ratings, pd.Series):
+            way = f'ratings.reset_index(name={"count" if ratings.name is None else ratings.name!r}) makes one of it.'
+        elif hasattr(ratings, 'tocoo'): # a sparse matrix of SciPy
+            way = ("with m = ratings.tocoo(), pd.DataFrame({'user': m.row, 'item': m.col, 'rating': m.data}) "
+                   'makes one of it.')
         raise TypeError(f'ratings is a {type(ratings).__name__}, not a DataFrame: {way}')
     for name in names:
         found = list(ratings.columns).count(name)

@@ -6,8 +6,6 @@ import pytest
 
 from figures import RUNS, SEEDS, figures, train
 
-pytestmark = pytest.mark.xdist_group('figures') # one process trains for all
-
 @pytest.fixture(scope='module')
 def table(ratings):
     res = figures(ratings)

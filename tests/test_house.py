@@ -22,7 +22,6 @@ OURS = CFG['lib_path']
 BY_HAND = '__init__.py', 'all.py', 'course.mplstyle', 'table.css', 'table.js', 'py.typed'
 MODULES = {o.stem: ast.parse(o.read_text(encoding='utf-8')) for o in sorted(LIB.glob('*.py')) if o.stem not in ('__init__', '_modidx')}
 STORED = {o: nbformat.read(o, as_version=4) for o in pages()}
-pytestmark = pytest.mark.xdist_group('house')
 
 def code(nb):
     "The Python of a notebook's cells, without IPython's own commands"

@@ -128,7 +128,12 @@ def finds(*user):
     return (code, err) if code else True
 
 class Elsewhere: pass
+class Sparse:
+    def tocoo(self): return self
 Elsewhere.__module__, Elsewhere.__qualname__ = 'fastai.collab', 'CollabDataLoaders'
+
+@cache
+def small_likes(): return CollabDataLoaders.from_df(make_ratings(30, 40, 800, seed=3).assign(rating=[1, 1, 1, 5] * 200), implicit=True, seed=3)
 
 @cache
 def small(): return CollabDataLoaders.from_df(make_ratings(30, 40, 800, seed=3), seed=3)
@@ -227,9 +232,23 @@ KINDS = {
         ('The same, to fold in', lambda: fold_in(learner(), __import__('pyarrow').Table.from_pandas(table())), TypeError, 'ratings is a pyarrow Table: pass ratings.to_pandas().'),
         ('The same, to recommend for', lambda: recommend(learner(), __import__('pyarrow').Table.from_pandas(table())), TypeError, 'ratings is a pyarrow Table: pass ratings.to_pandas().'),
         ('A Series, as groupby(...).size() gives it', lambda: dls(table().groupby(['user', 'item']).size()), TypeError, "ratings is a Series, not a DataFrame: ratings.reset_index(name='count') makes one of it."),
+        ('A Series of ratings, from a table with users and items in its index', lambda: dls(table().set_index(['user', 'item']).rating), TypeError, "ratings is a Series, not a DataFrame: ratings.reset_index(name='rating') makes one of it."),
+        ('A sparse matrix of SciPy', lambda: dls(Sparse()), TypeError, "ratings is a Sparse, not a DataFrame: with m = ratings.tocoo(), pd.DataFrame({'user': m.row, 'item': m.col, 'rating': m.data}) makes one of it."),
         ('A list of splits, `k_folds(ratings)`', lambda: cross_validate(table(80), {'mean': GlobalMean}, k_folds(table(80), 3)), TypeError, 'splits is a list: give a dict by name, such as …dict(enumerate(k_folds(ratings))).'),
         ('A model without a name, `cross_validate(ratings, GlobalMean, ...)`', lambda: cross_validate(table(80), GlobalMean, {'a': random_split(table(80))}), TypeError, 'models is a type: give a dict by name, such as {"mean": GlobalMean}, …'),
         ('No loaders but a table', lambda: collab_learner(table()), TypeError, 'dls is a pandas.…DataFrame: CollabDataLoaders.from_df(ratings) of collab_course makes what is asked for'),
+        ('The same, `GlobalMean(ratings)`', lambda: GlobalMean(table()), TypeError, 'dls is a pandas.…DataFrame: CollabDataLoaders.from_df(ratings) of collab_course makes what is asked for'),
+        ('The same, `Popularity(ratings)`', lambda: Popularity(table()), TypeError, 'dls is a pandas.…DataFrame: CollabDataLoaders.from_df(ratings) of collab_course makes what is asked for'),
+        ('The same, `ItemKNN(ratings)`', lambda: ItemKNN(table()), TypeError, 'dls is a pandas.…DataFrame: CollabDataLoaders.from_df(ratings) of collab_course makes what is asked for'),
+        ('The same, `EASE(ratings)`', lambda: EASE(table()), TypeError, 'dls is a pandas.…DataFrame: CollabDataLoaders.from_df(ratings) of collab_course makes what is asked for'),
+        ('The same, `BPMF(ratings)`', lambda: BPMF(table()), TypeError, 'dls is a pandas.…DataFrame: CollabDataLoaders.from_df(ratings) of collab_course makes what is asked for'),
+        ('The same, `ranking_dls(ratings)`', lambda: ranking_dls(table()), TypeError, 'dls is a pandas.…DataFrame: CollabDataLoaders.from_df(ratings) of collab_course makes what is asked for'),
+        ('The same, `rating_metrics(model, ratings)`', lambda: rating_metrics(GlobalMean(dls()), table()), TypeError, 'dls is a pandas.…DataFrame: CollabDataLoaders.from_df(ratings) of collab_course makes what is asked for'),
+        ('The same, `ranking_metrics(model, ratings)`', lambda: ranking_metrics(GlobalMean(dls()), table()), TypeError, 'dls is a pandas.…DataFrame: CollabDataLoaders.from_df(ratings) of collab_course makes what is asked for'),
+        ('A model made before the split', lambda: cross_validate(table(80), {'mean': GlobalMean(dls())}, {'a': random_split(table(80))}), TypeError, "models['mean'] is a GlobalMean, which is there already: give a function of dls that makes one from the training rows of each split."),
+        ('No learner but a model', lambda: recommend(Biases(dls()), 1), TypeError, 'learn is a Biases: Learner(dls, model), with the loaders that a model was made from, knows its users and items.'),
+        ('A table to train on, `learn.fit(ratings)`', lambda: learner().fit(table()), ValueError, 'n_epoch is a DataFrame: give a whole number, 0 or more.'),
+        ('A table to `get_preds` or `validate`', lambda: learner().validate(table()), TypeError, 'batches are asked for, not a table: dls.test_dl(df) makes them of its rows, and learn.predict(df) predicts these.'),
         ('No row, but its values', lambda: learner().predict(1, 1), TypeError, "rows is a int: ask with a dict, {'user': ..., 'item': ...}, or with a table, pd.DataFrame([{'user': ..., 'item': ...}, ...])."),
         ('Dicts in a list', lambda: learner().predict([{'user': 1, 'item': 1}]), TypeError, "rows is a list: ask with a dict, …"),
         ('A list of items for a model of stars', lambda: recommend(learner(), [1, 2]), TypeError, 'EmbeddingDotBias learned from stars: of somebody new, pass {item: stars}. LikesKNN, EASE and IALS take a list of items.'),
@@ -329,7 +348,8 @@ KINDS = {
         ('`implicit=True`: counts', lambda: likes(table(rating=[0, 2000] * 10).rename(columns={'rating': 'plays'}), 2000., n=10), 'a count is a strength; rows with 0 are left out, and a warning says how many are left', ''),
         ('`implicit=True`: stars with zeros', lambda: likes(table(rating=[0, 9] * 10), 1.), 'each row counts 1, whatever its stars', ''),
         ('`implicit=True`: events, a pair more than once', lambda: likes(pd.concat([table()[['user', 'item']]] * 3), 3., n=20), 'one row per pair, with their number; a warning says how many are left', ''),
-        ('`implicit=True`: counts below 0', lambda: dls(table(rating=[-1, 3] * 10), implicit=True), ValueError, "column 'rating': 10 of 20 counts are below 0."),
+        ('`implicit=True`: counts below 0', lambda: dls(table(rating=[-1, 3] * 10), implicit=True), ValueError, "column 'rating': 10 of 20 counts are below 0, the first is -1 at row 0. Where that gives back what another row took, add up each pair first: ratings.groupby([user, item], as_index=False)[['rating']].sum(), and keep what is above 0."),
+        ('`implicit=True`: `at_least` of a metric not given', lambda: ranking_metrics(Popularity(small_likes()), small_likes()) == ranking_metrics(Popularity(small_likes()), small_likes(), at_least=0), 'whatever was had is relevant', ''),
         ('`implicit=True`: nobody had anything', lambda: dls(table(rating=False), implicit=True), ValueError, "column 'rating': all 20 values are 0, so nobody had anything."),
         ('`implicit=True`: `valid_idx` where rows are left out', lambda: dls(table(rating=[True, False] * 10), implicit=True, valid_idx=[0]), ValueError, '20 rows make 10 pairs, without what was not had and each pair once, so that valid_idx, which counts rows, fits no more: make the pairs first.'),
         ('The same loaders for a model of ratings', lambda: collab_learner(dls(table(rating=1), implicit=True)), ValueError, "column 'rating' says who had what, and holds no ratings to predict: Learner(dls, EASE(dls)) makes lists, and so does collab_learner(ranking_dls(dls), loss_func=bpr_loss) after a training."),
@@ -422,6 +442,7 @@ KINDS = {
         ('`bs` that is no whole number', lambda: dls(bs='64'), ValueError, f"bs='64': {COUNT}"),
         ('`valid_pct=0`', lambda: dls(valid_pct=0), ValueError, 'valid_pct=0 is outside (0, 1): it is the share of rows to validate on.'),
         ('`valid_pct=20`, meant as percent', lambda: dls(valid_pct=20), ValueError, 'valid_pct=20 is outside (0, 1): it is the share of rows to validate on.'),
+        ('Columns in the place of `valid_pct`', lambda: CollabDataLoaders.from_df(table(), 'user', 'item', 'rating', valid_idx=[0]), ValueError, "valid_pct='user' is outside (0, 1): it is the share of rows to validate on."),
         ('`valid_pct` that leaves no row to validate on', lambda: dls(valid_pct=0.01), ValueError, 'valid_pct=0.01 of 20 rows leaves nothing to validate on.'),
         ('`valid_idx` with every row', lambda: dls(valid_idx=range(20)), ValueError, 'valid_idx holds all 20 rows and leaves nothing to train on.'),
         ('`valid_idx` past the end', lambda: dls(valid_idx=[3, 20]), ValueError, 'valid_idx: 1 of 2 positions are outside 0 to 19, the first is 20. Positions count rows from 0 whatever the index of the table.'),
@@ -437,10 +458,10 @@ KINDS = {
         ('A range upside down, in any model', lambda: DotProduct(9, 9, 2, y_range=(5, 0))(torch.ones(1, 2).long()), ValueError, 'the range (5, 0) must run from a lower number to a higher one'),
     ],
     'Sizes of models': [
-        ('`n_factors=0`', lambda: collab_learner(dls(), n_factors=0), ValueError, f'nf=0: {COUNT}'),
+        ('`n_factors=0`', lambda: collab_learner(dls(), n_factors=0), ValueError, f'n_factors=0: {COUNT}'),
         ('`layers` without `use_nn`', lambda: collab_learner(dls(), layers=[100]), ValueError, 'layers=[100] is for the network: pass use_nn=True as well'),
         ('`layers` that is no list', lambda: collab_learner(dls(), use_nn=True, layers=100), TypeError, 'layers=100: give the widths of the hidden layers as a list, such as [100, 50]'),
-        ('A hidden layer of width 0', lambda: collab_learner(dls(), use_nn=True, layers=[0]), ValueError, f'layers=0: {COUNT}'),
+        ('A hidden layer of width 0', lambda: collab_learner(dls(), use_nn=True, layers=[0]), ValueError, f'layers[0]=0: {COUNT}'),
         ('Fewer dropouts than hidden layers', lambda: TabularModel([(3, 3)], 0, 1, [4, 5], ps=[0.1]), ValueError, 'ps has 1 dropouts for 2 hidden layers: give one number for all, or one each'),
         ('An embedding with too few rows', lambda: collab_learner(dls(), use_nn=True, emb_szs=[(3, 3), (30, 3)]), ValueError, "emb_szs: 3 rows for column 'user', which has 9 values with '#na#'"),
         ('One embedding for two columns', lambda: collab_learner(dls(), use_nn=True, emb_szs=[(30, 3)]), ValueError, 'emb_szs=[(30, 3)]: give two pairs, for users and for items'),
@@ -454,7 +475,7 @@ KINDS = {
         ('`crosstab` of no rows or columns', lambda: crosstab(table(), n_users=0, item_name='item'), ValueError, f'n_users=0: {COUNT}'),
         ('`crosstab` of text', lambda: crosstab(table().astype({'rating': str}), item_name='item'), ValueError, "column 'rating' holds …, not numbers"),
         ('`one_hot` past the end', lambda: one_hot(3, 3), IndexError, 'index 3 is out of bounds for dimension 0 with size 3'),
-        ('More principal components than columns', lambda: torch.randn(9, 3).pca(4), ValueError, 'k=4: a matrix of shape (9, 3) has no so many principal components'),
+        ('More principal components than columns', lambda: torch.randn(9, 3).pca(4), ValueError, 'k=4: a matrix of shape (9, 3) has at most 3 principal components'),
         ('Factors with NaN', lambda: torch.full((4, 3), float('nan')).pca(), ValueError, '12 of 12 values are no finite number'),
         ('`plot_pca` with too few labels', lambda: plot_pca(torch.randn(5, 3), ['a']), ValueError, "1 labels where 5 are needed, one for each row of factors, '' for none"),
         ('`nearest` by an unknown measure', lambda: nearest('a', torch.randn(4, 2), abc, by='near'), ValueError, "by='near': it is 'cosine', 'dot' or 'euclidean'"),

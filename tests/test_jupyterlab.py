@@ -11,7 +11,7 @@ from browser import browser
 
 NBS = Path(__file__).parent.parent/'nbs'
 LESSON = '04_one_hot'
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group('jupyterlab')]
+pytestmark = pytest.mark.slow
 
 def cells_with(name, *words):
     "Sources of the cells of the page `name` that hold any of `words`"

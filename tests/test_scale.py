@@ -6,7 +6,7 @@ import pytest
 import ranks
 from collab_course.all import *
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group('scale')]
+pytestmark = pytest.mark.slow
 torch_run = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2']
 
 @pytest.fixture(scope='module')
