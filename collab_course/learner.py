@@ -280,16 +280,18 @@ class Learner(Without):
     @torch.no_grad()
     def _check_stretch(self):
         """Warn where the loss changes with the shape of the same numbers: a difference of predictions, n, and
-        ratings, n x 1, has n x n values. Asked of validation rows, which nobody draws at random."""
+        ratings, n x 1, has n x n values. Asked of validation rows, which nobody draws at random, and of
+        predictions that are right, as at the start all may be alike."""
         self.model.eval()
         for xb, yb in islice(self.dls.valid, 1):
-            pred = self.model(xb)
-            if pred.shape == yb.shape or pred.numel() != yb.numel(): return
-            loss, flat = (float(self.loss_func(*o)) for o in ((pred, yb), (pred.flatten(), yb.flatten())))
-            if not math.isclose(loss, flat, rel_tol=1e-3) and not math.isnan(loss): warn(
-                f'loss_func gives {loss:.4g} where predictions have shape {tuple(pred.shape)} and ratings '
-                f'{tuple(yb.shape)}, but {flat:.4g} of the same numbers in two flat rows: it compares every prediction '
-                'with every rating. Let it begin with pred, targ = pred.flatten(), targ.flatten().')
+            shape = self.model(xb).shape
+            if shape == yb.shape or shape.numel() != yb.numel(): return
+            right, targ = yb.reshape(shape), yb.flatten()
+            loss, flat = float(self.loss_func(right, yb)), float(self.loss_func(targ, targ))
+            if not math.isclose(loss, flat, rel_tol=1e-3, abs_tol=1e-6) and not math.isnan(loss): warn(
+                f'loss_func gives right predictions {loss:.4g} where they have shape {tuple(shape)} and ratings '
+                f'{tuple(yb.shape)}, but {flat:.4g} where both are flat: it compares every prediction with every '
+                'rating. Let it begin with pred, targ = pred.flatten(), targ.flatten().')
 
     def _check_loss(self, step, lr):
         """Raise `FloatingPointError` where the loss is no number. A GPU is asked every hundred steps, since
