@@ -85,6 +85,7 @@ from torch import nn
 from .dataloaders import DataLoaders, check_loaders
 from .learner import Learner, MSELossFlat, check_finite
 from .models import EmbeddingNN, get_emb_sz
+from .validation import check_counts
 
 # %% ../nbs/library/collab.ipynb #80006e1a
 def has_factors(model:nn.Module) -> bool:
@@ -254,6 +255,7 @@ def collab_learner(
     **kwargs) -> Learner:
     "A `Learner` with a model for ratings. `ValueError` where an argument does not fit."
     check_loaders(dls)
+    check_counts(n_factors=n_factors)
     if dls.implicit: raise ValueError(
         f'column {dls.rating_name!r} says who had what, and holds no ratings to predict: Learner(dls, EASE(dls)) '
         'makes lists, and so does collab_learner(ranking_dls(dls), loss_func=bpr_loss) after a training.')

@@ -73,9 +73,11 @@ def pca(self:torch.Tensor,
 ) -> torch.Tensor: # n x k: where each row lies along the directions in which the rows differ most
     "The first `k` principal components of the rows; each direction's largest entry is positive"
     check_counts(k=k)
-    if self.dim() != 2 or k > min(self.shape):
-        raise ValueError(f'k={k}: a matrix of shape {tuple(self.shape)} has no so many '
-                         'principal components')
+    if self.dim() != 2:
+        raise ValueError(f'a tensor of shape {tuple(self.shape)}: pca takes a matrix, one row for each item')
+    if k > min(self.shape):
+        raise ValueError(f'k={k}: a matrix of shape {tuple(self.shape)} has at most '
+                         f'{min(self.shape)} principal components')
     if not self.isfinite().all():
         raise ValueError(f'{(~self.isfinite()).sum():,} of {self.numel():,} values are '
                          'no finite number')

@@ -145,7 +145,7 @@ class TabularModel(Module):
         if not isinstance(layers, (list, tuple)):
             raise TypeError(f'layers={layers!r}: give the widths of the hidden layers as a list, '
                             'such as [100, 50]')
-        for n in layers: check_counts(layers=n)
+        check_counts(**{f'layers[{i}]': n for i, n in enumerate(layers)})
         ps = list(ps) if isinstance(ps, (list, tuple)) else [ps or 0.] * len(layers)
         if len(ps) != len(layers):
             raise ValueError(f'ps has {len(ps)} dropouts for {len(layers)} hidden layers: '

@@ -193,9 +193,10 @@ def test_a_lesson_can_be_opened_from_a_phone(page, site):
     badge = page.locator('table a[href*="colab.research"]').first
     assert badge.evaluate('o => o.getBoundingClientRect().right') <= 400
 
-def test_formula_braces_stretch(page, site):
+@pytest.mark.parametrize('width', [768, 1280, 1366])
+def test_formula_braces_stretch(width, page, site):
     "Below what it spans a brace leaves no gap"
-    page.set_viewport_size({'width': 1366, 'height': 768})
+    page.set_viewport_size({'width': width, 'height': 768})
     page.goto(f'{site}/02_crosstab.html')
     page.evaluate('document.fonts.ready')
     brace = page.locator('munder > mo:text-is("\u23df")').first
@@ -237,6 +238,16 @@ def test_search_finds_the_lesson_first(word, page, site):
     page.goto(f'{site}/search.html?q={word}')
     page.wait_for_function("document.querySelector('#search-results')?.innerText.includes('finished')") # better ones come in before others
     assert f"_{word.replace(' ', '_')}.html" in page.locator('ul.search li a').first.get_attribute('href')
+
+def test_search_field(page, site):
+    "What is typed stands beside the magnifying glass, on the search's page and in the dialog"
+    for name, open_it in {'search': '', 'index': 'Control+k'}.items():
+        page.goto(f'{site}/{name}.html')
+        if open_it: page.keyboard.press(open_it)
+        form = visible(page, 'form.bd-search').first
+        form.wait_for()
+        glass = form.locator('i').evaluate('o => o.getBoundingClientRect().right')
+        assert form.locator('input').evaluate('o => o.getBoundingClientRect().left + parseFloat(getComputedStyle(o).paddingLeft)') >= glass
 
 def test_wrong_address(chrome, tmp_path):
     "The page for it works at any depth, as GitHub shows it"
