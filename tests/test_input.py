@@ -259,6 +259,8 @@ KINDS = {
         ('Dicts in a list', lambda: learner().predict([{'user': 1, 'item': 1}]), TypeError, "rows is a list: ask with a dict, …"),
         ('A list of items for a model of stars', lambda: recommend(learner(), [1, 2]), TypeError, 'EmbeddingDotBias learned from stars: of somebody new, pass {item: stars}. LikesKNN, EASE and IALS take a list of items.'),
         ('A Series or an array of users to recommend for', lambda: recommend(learner(), np.array([1, 2])), TypeError, f'user is a ndarray: {ONE}'),
+        ('One item to leave out, in place of a list', lambda: recommend(learner(), 1, exclude=3), TypeError, 'exclude=3: give a list of items.'),
+        ('A table of candidates', lambda: recommend(learner(), 1, items=table()), TypeError, 'items is a DataFrame: give a list of items.'),
         ('A list of items that others shall be like', lambda: similar_items(learner(), [1, 2], min_ratings=0), TypeError, 'item is a list: name one item at a time.'),
         ("Users under another library's name in `user_split`", lambda: user_split(table().rename(columns={'user': 'userId'})), ValueError, f"column 'user' is missing: the table has ['userId', 'item', 'rating']. {THERE}"),
     ],
