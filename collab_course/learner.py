@@ -65,6 +65,7 @@ def valley(lrs:Sequence|np.ndarray, losses:Sequence|np.ndarray) -> float:
 import copy, math, random
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, contextmanager
+from itertools import islice
 from numbers import Real
 from typing import Any
 
@@ -77,7 +78,7 @@ from .callbacks import (Callback, CancelFitException, MeanCheck, ProgressCallbac
 from .batches import RatingDataLoader
 from .dataloaders import DataLoaders, check_loaders
 from .optimiser import Adam, decay_groups
-from .validation import Without, check_counts, without
+from .validation import Without, check_counts, warn, without
 
 # %% ../nbs/library/learner.ipynb #27570e39
 def set_seed(
@@ -247,6 +248,7 @@ class Learner(Without):
         try:
             self._call('before_fit', cbs)
             if self.dls.bs < 2048: torch.set_num_threads(1)
+            if not isinstance(self.loss_func, (MSELossFlat, L1LossFlat)): self._check_stretch()
             for self.epoch in range(start_epoch, n_epoch):
                 self._call('before_epoch', cbs)
                 self._train_epoch(cbs)
@@ -274,6 +276,22 @@ class Learner(Without):
             self._call('after_batch', cbs)
             self.iter += 1
         self._check_loss(self.iter - 1, lr)
+
+    @torch.no_grad()
+    def _check_stretch(self):
+        """Warn where the loss changes with the shape of the same numbers: a difference of predictions, n, and
+        ratings, n x 1, has n x n values. Asked of validation rows, which nobody draws at random, and of
+        predictions that are right, as at the start all may be alike."""
+        self.model.eval()
+        for xb, yb in islice(self.dls.valid, 1):
+            shape = self.model(xb).shape
+            if shape == yb.shape or shape.numel() != yb.numel(): return
+            right, targ = yb.reshape(shape), yb.flatten()
+            loss, flat = float(self.loss_func(right, yb)), float(self.loss_func(targ, targ))
+            if not math.isclose(loss, flat, rel_tol=1e-3, abs_tol=1e-6) and not math.isnan(loss): warn(
+                f'loss_func gives right predictions {loss:.4g} where they have shape {tuple(shape)} and ratings '
+                f'{tuple(yb.shape)}, but {flat:.4g} where both are flat: it compares every prediction with every '
+                'rating. Let it begin with pred, targ = pred.flatten(), targ.flatten().')
 
     def _check_loss(self, step, lr):
         """Raise `FloatingPointError` where the loss is no number. A GPU is asked every hundred steps, since

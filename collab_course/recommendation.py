@@ -176,7 +176,9 @@ def _user_row(learn, user, pass_what='the ratings: {item: stars}'):
 # %% ../nbs/library/recommendation.ipynb #d0a08dfb
 def _item_rows(learn, items, what):
     "Indices of the `items` of argument `what`; those not seen in training are left out, with a warning"
-    if isinstance(items, str): raise TypeError(f'{what}={items!r}: give a list of items.')
+    if isinstance(items, pd.DataFrame): raise TypeError(f'{what} is a DataFrame: give a list of items.')
+    if isinstance(items, str) or not isinstance(items, Iterable): raise TypeError(
+        f'{what}={items!r}: give a list of items.')
     dls, items = learn.dls, list(items)
     code = dls.classes[dls.item_name].encode(items).long()
     dls.classes[dls.item_name].check_form(items, code, dls.item_name)

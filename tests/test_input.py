@@ -76,6 +76,12 @@ def warns(call, said):
     with pytest.warns(UserWarning) as ws: call()
     return [bool(fits(said, str(o.message))) for o in ws] == [True]
 
+def stretched(loss, said):
+    "Does training with `loss` warn of `said`, once?"
+    loaders = dls(table(80))
+    with pytest.warns(UserWarning) as ws: quiet(Learner(loaders, DotProduct(*map(len, loaders.classes.values()), 3), loss_func=loss), 1, 1e-5)
+    return [bool(fits(said, str(o.message))) for o in ws if 'loss_func' in str(o.message)] == [True]
+
 def fits(said, text): return re.fullmatch(re.escape(said).replace('…', '.*'), text, re.S)
 
 def other(): return dls(table(80).replace({'user': {7: 70}}))
@@ -253,6 +259,8 @@ KINDS = {
         ('Dicts in a list', lambda: learner().predict([{'user': 1, 'item': 1}]), TypeError, "rows is a list: ask with a dict, …"),
         ('A list of items for a model of stars', lambda: recommend(learner(), [1, 2]), TypeError, 'EmbeddingDotBias learned from stars: of somebody new, pass {item: stars}. LikesKNN, EASE and IALS take a list of items.'),
         ('A Series or an array of users to recommend for', lambda: recommend(learner(), np.array([1, 2])), TypeError, f'user is a ndarray: {ONE}'),
+        ('One item to leave out, in place of a list', lambda: recommend(learner(), 1, exclude=3), TypeError, 'exclude=3: give a list of items.'),
+        ('A table of candidates', lambda: recommend(learner(), 1, items=table()), TypeError, 'items is a DataFrame: give a list of items.'),
         ('A list of items that others shall be like', lambda: similar_items(learner(), [1, 2], min_ratings=0), TypeError, 'item is a list: name one item at a time.'),
         ("Users under another library's name in `user_split`", lambda: user_split(table().rename(columns={'user': 'userId'})), ValueError, f"column 'user' is missing: the table has ['userId', 'item', 'rating']. {THERE}"),
     ],
@@ -418,6 +426,8 @@ KINDS = {
     ],
     'Worse than a guess': [
         ('A training that ends worse than the mean', lambda: warns(lambda: trained(collab_learner(dls(table(80)), 3), lr=1e-4), 'the validation loss is …. Always saying 3.48, the mean of the training ratings, has 0.9097: train for longer, or at another rate (lr_find), with a y_range or with more wd.'), 'a warning says so, and what to try', ''),
+        ('`loss_func` that takes every prediction from every rating', lambda: stretched(lambda pred, targ: (pred - targ).square().mean(), 'loss_func gives right predictions … where they have shape (16,) and ratings (16, 1), but 0 where both are flat: it compares every prediction with every rating. Let it begin with pred, targ = pred.flatten(), targ.flatten().'), 'a warning says so, and what to do', ''),
+        ('The same, flat', lambda: not stretched(lambda pred, targ: (pred.flatten() - targ.flatten()).square().mean(), 'loss_func…'), 'no warning', ''),
         ('An unknown user and item, asked of `collab_learner`', lambda: near_mean(lambda dls: trained(collab_learner(dls))), 'near the mean of the training ratings', ''),
         ('The same, with a `y_range`', lambda: near_mean(lambda dls: trained(collab_learner(dls, y_range=(0, 5.5)))), 'near the mean of the training ratings', ''),
         ('The same of a network', lambda: near_mean(lambda dls: trained(collab_learner(dls, use_nn=True, y_range=(0, 5.5)), epochs=20), 0.4), 'near the mean of the training ratings', ''),
