@@ -88,7 +88,8 @@ class DataLoaders(Without):
             less, more = (f'{len(o):,}{f", such as {o[0]!r}," if o else ""}' for o in (gone, new))
             raise ValueError(f'{what} has other values in column {name!r} than the loaders: {less} are '
                 f'missing there and {more} are there alone, so that an index means another one. One from_df '
-                'of all rows with valid_idx= gives both parts the same; dls.test_dl(df) takes another table.')
+                'of all rows with valid_idx= gives both parts the same; dls.test_dl(df) takes another table; '
+                'new users and items need a new learner, trained on all rows.')
     def decode(self, x:torch.Tensor, y:torch.Tensor|None=None) -> pd.DataFrame:
         "Table of the users, items and (given `y`) ratings behind indices `x`"
         cols = {name: c[x[:, i].cpu()] for i, (name, c) in enumerate(self.classes.items())}

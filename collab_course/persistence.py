@@ -117,8 +117,8 @@ def load(self:Learner,
     if meta['vocabulary'] != _vocabulary(self.dls):
         if 'users' in meta: self.dls.check_classes(_categories(meta), str(path))
         raise ValueError(f'{path}: its weights were learned for other users or items than those of this '
-            'learner, so that the rows would be mixed up. Make the learner from the same ratings; fold_in '
-            'welcomes somebody new to a trained model.')
+            'learner, so that the rows would be mixed up. Make the learner from the same ratings, or train a new '
+            'one on all of them to take in new users and items; fold_in welcomes somebody new until then.')
     _check_fit(path, self.model, weights)
     self.opt = self.saved_random = None
     with reading(path):
