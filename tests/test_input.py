@@ -408,7 +408,7 @@ KINDS = {
         ('`rating_metrics` of a baseline', lambda: rating_metrics(Biases(dls(table(80))), other()), ValueError, f'the Biases {OTHER}'),
         ('`learn.dls = ...`', lambda: setattr(learner(), 'dls', other()), ValueError, f'the CollabLearner {OTHER}'),
         ('`Learner(dls, model)` with a trained model', lambda: Learner(other(), learner().model), ValueError, f'the EmbeddingDotBias {OTHER}'),
-        ('Weights that were saved', lambda: collab_learner(other(), y_range=(0, 5.5)).load(learner().save(Path('model'))), ValueError, 'model: its weights were learned for other users or items than those of this learner, so that the rows would be mixed up. Make the learner from the same ratings; fold_in welcomes somebody new to a trained model.'),
+        ('Weights that were saved', lambda: collab_learner(other(), y_range=(0, 5.5)).load(learner().save(Path('model'))), ValueError, 'model: its weights were learned for other users or items than those of this learner, so that the rows would be mixed up. Make the learner from the same ratings, or train a new one on all of them to take in new users and items; fold_in welcomes somebody new until then.'),
         ('A learner that was exported', lambda: collab_learner(other(), y_range=(0, 5.5)).load(learner().export(Path('model'))), ValueError, f'model {OTHER}'),
         ('A column is missing', lambda: learner().predict(table()[['user']]), ValueError, "column 'item' is missing: the table has ['user']. The model asks for it by this name: df.rename(columns={…}) gives it."),
     ],
