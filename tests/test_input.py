@@ -66,7 +66,7 @@ NAMING = 'Pass rating_name= to name the column with the ratings.'
 NO_RATINGS = 'Pass rating_name= to name it, or implicit=True where there are no ratings, but counts, likes or nothing.'
 LIKES = 'Pass implicit=True to learn from who had what.'
 ONE = 'name one user or, of somebody new, pass the ratings: {item: stars}. recommend_all makes the lists of all users.'
-OTHER = "has other values in column 'user' than the loaders: 1, such as …, are missing there and 1, such as …, are there alone, so that an index means another one. One from_df of all rows with valid_idx= gives both parts the same; dls.test_dl(df) takes another table."
+OTHER = "has other values in column 'user' than the loaders: 1, such as …, are missing there and 1, such as …, are there alone, so that an index means another one. One from_df of all rows with valid_idx= gives both parts the same; dls.test_dl(df) takes another table; new users and items need a new learner, trained on all rows."
 ASTRAY = 'are no number: the training went astray. Train a new learner at a smaller rate; lr_find shows which.'
 MELT = "A table with a column for each item becomes one with a row for each rating by ratings.melt('user', var_name='item', value_name='rating').dropna(), where 'user' is its column of users."
 KEEP = "If a name such as 'None' or 'NA' was read as none, read it with keep_default_na=False."
