@@ -426,7 +426,7 @@ KINDS = {
     ],
     'Worse than a guess': [
         ('A training that ends worse than the mean', lambda: warns(lambda: trained(collab_learner(dls(table(80)), 3), lr=1e-4), 'the validation loss is …. Always saying 3.48, the mean of the training ratings, has 0.9097: train for longer, or at another rate (lr_find), with a y_range or with more wd.'), 'a warning says so, and what to try', ''),
-        ('`loss_func` that takes every prediction from every rating', lambda: stretched(lambda pred, targ: (pred - targ).square().mean(), 'loss_func gives right predictions … where they have shape (16,) and ratings (16, 1), but 0 where both are flat: it compares every prediction with every rating. Let it begin with pred, targ = pred.flatten(), targ.flatten().'), 'a warning says so, and what to do', ''),
+        ('`loss_func` that takes every prediction from every rating', lambda: stretched(lambda pred, targ: (pred - targ).square().mean(), 'loss_func gives … for 16 validation rows, and the same when their predictions change places: with predictions of shape (16,) and ratings of (16, 1) it compares each with all. Let it begin with pred, targ = pred.flatten(), targ.flatten().'), 'a warning says so, and what to do', ''),
         ('The same, flat', lambda: not stretched(lambda pred, targ: (pred.flatten() - targ.flatten()).square().mean(), 'loss_func…'), 'no warning', ''),
         ('An unknown user and item, asked of `collab_learner`', lambda: near_mean(lambda dls: trained(collab_learner(dls))), 'near the mean of the training ratings', ''),
         ('The same, with a `y_range`', lambda: near_mean(lambda dls: trained(collab_learner(dls, y_range=(0, 5.5)))), 'near the mean of the training ratings', ''),
