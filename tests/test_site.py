@@ -182,6 +182,9 @@ def test_headings(page, site):
     "The deeper the smaller, and none is skipped"
     for name in PAGES:
         page.goto(f'{site}/{name}.html')
+        if (demo := page.locator('div.demo')).count():
+            demo.scroll_into_view_if_needed()
+            page.wait_for_selector('.demo-rows')
         sizes = page.eval_on_selector_all('article :is(h1, h2, h3, h4)', 'all => all.map(o => [+o.tagName[1], parseFloat(getComputedStyle(o).fontSize)])')
         assert all(b <= a + 1 for (a, _), (b, _) in zip(sizes, sizes[1:])), name
         for (a, large), (b, small) in zip(sizes, sizes[1:]): assert a >= b or large > small, name

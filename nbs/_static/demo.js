@@ -81,8 +81,9 @@ class Demo {
     this.slider = element('input', {type: 'range', min: 0, max: 100, value: 50, id: `${id}-slider`})
     this.list = element('ol', {className: 'demo-list'})
     this.said = element('p', {className: 'demo-said', role: 'status'})
+    const above = place.closest('section').querySelector('h1, h2, h3')
     place.replaceChildren(
-      element('h3', {textContent: 'Rate a few films'}),
+      element(`h${+above.tagName[1] + 1}`, {textContent: 'Rate a few films'}),
       element('div', {className: 'demo-columns'},
         element('section', {'aria-label': 'Your stars'},
           element('div', {className: 'demo-search'}, element('label', {for: `${id}-search`, textContent: 'Add a film'}), this.search, this.found), this.rows),
