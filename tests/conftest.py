@@ -27,6 +27,11 @@ def chrome():
     with browser() as b: yield b
 
 @pytest.fixture(autouse=True)
+def weights_whatever_the_order():
+    "Tests come in another order each time; the weights that they start from do not"
+    torch.manual_seed(0)
+
+@pytest.fixture(autouse=True)
 def no_figures_left():
     yield
     plt.close('all')
