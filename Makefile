@@ -1,6 +1,6 @@
 # make course   get the data, run every notebook, build the readable site
 # make test     check everything that must hold before a change lands
-# make test-slow     what takes longer: every lesson as on Colab, coverage, each Python with the lowest and the newest dependencies
+# make test-slow     what takes longer: every lesson on the wheel alone and as on Colab, coverage, each Python with the lowest and the newest dependencies
 # make demo     the model behind 'Rate a few films' on the site
 # make lab      JupyterLab, open on your own copy of the lessons, my_lessons/
 # make edit     for authors: JupyterLab, open on nbs/ itself
@@ -40,8 +40,11 @@ course: data demo
 	$(BIN)/sphinx-build -q -W --keep-going --fresh-env -b html build/lessons build/site
 	@echo "Read the course at file://$(CURDIR)/build/site/index.html"
 
-demo: data
+DEMO := build/demo/demo-model.js
+$(DEMO): .ci/demo.py $(wildcard collab_course/*.py) | data
 	$(BIN)/python .ci/demo.py
+
+demo: $(DEMO)
 
 # axe-core tests whether the site can be read by everybody; where there is no npm, its test is skipped.
 build/axe/package/axe.min.js:
@@ -50,17 +53,17 @@ build/axe/package/axe.min.js:
 
 axe: build/axe/package/axe.min.js
 
-site: .venv/installed
+site: $(DEMO)
 	$(BIN)/sphinx-build -q -W --keep-going --fresh-env -b html nbs build/site
 	@echo "Read the course at file://$(CURDIR)/build/site/index.html"
 
 # Two targets at a time, since installing and building leave a core idle that notebooks can use.
 test: data
-	$(MAKE) -j 2 lint notebooks lessons-on-wheel lessons-on-colab demo axe
-	$(MAKE) site
+	$(MAKE) -j 2 lint notebooks lessons-on-wheel lessons-on-colab site axe
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile tests
 
 test-slow: coverage
+	$(MAKE) lessons-on-wheel WHEEL=
 	$(MAKE) lessons-on-colab COLAB=
 	$(BIN)/nox
 
@@ -75,7 +78,7 @@ notebooks: data
 	@ran=$$(grep -c '^- Completed' build/notebooks.log); there=$$($(BIN)/python .ci/pages.py | wc -l); \
 	    echo "nbdev_test ran $$ran of $$there notebooks"; test $$ran = $$there
 
-# The lessons run on the built wheel and what it asks for, in an environment without the tools.
+# Lessons run on the built wheel and what it asks for, in an environment without the tools: some in `make test`, all with WHEEL=.
 build/wheel/installed: settings.ini setup.py constraints.txt
 	$(PYTHON) -m venv build/wheel
 	build/wheel/bin/python -m pip install $(TORCH)
@@ -88,8 +91,9 @@ wheel: .venv/installed build/wheel/installed
 	build/wheel/bin/python -m pip install $(QUIET) --force-reinstall --no-deps dist/*.whl
 	build/wheel/bin/python -m pip check
 
+WHEEL ?= index 03_dataloaders 12_interpretation 16_recommendation
 lessons-on-wheel: data wheel
-	build/wheel/bin/python .ci/lessons.py
+	build/wheel/bin/python .ci/lessons.py $(WHEEL)
 
 # What the course needs of what Colab has; the package is no part of it.
 build/colab/installed: constraints.txt

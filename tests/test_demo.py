@@ -24,7 +24,7 @@ def learn():
 
 @pytest.fixture(scope='module')
 def site():
-    if not (SITE/'_static'/'demo-model.js').exists(): pytest.skip('no model in build/site: make demo site builds it')
+    if not (SITE/'_static'/'demo-model.js').exists(): pytest.skip('no model in build/site: make site builds it')
     with serve(SITE) as address: yield address
 
 @pytest.fixture

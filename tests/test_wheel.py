@@ -1,4 +1,4 @@
-"""What the wheel in dist/ holds and asks for; `make test` builds it, and runs the lessons on it alone."""
+"""What the wheel in dist/ holds and asks for; `make test` builds it, and runs some lessons on it alone."""
 import zipfile
 from email import message_from_bytes
 from pathlib import Path
