@@ -329,6 +329,7 @@ def rated_features(dls:DataLoaders) -> tuple[Tensor, Tensor]: # users x items, a
     """Who rated what in training, for `BPMF`: rows of 0 and 1, divided by the root of their sum.
     Dense, and `BPMF` finds their eigenvectors: for up to some 5,000 users or items. A row without
     ratings is 0, which `BPMF` takes as unknown."""
+    check_loaders(dls)
     x, rated = dls.train.x.long(), torch.zeros(*map(len, dls.classes.values()), device=dls.device)
     rated[x[:, 0], x[:, 1]] = 1
     users, items = (o / o.sum(1, keepdim=True).clamp(min=1).sqrt() for o in (rated, rated.T))

@@ -41,6 +41,7 @@ class EmbeddingDotBias(Module):
         y_range:tuple|None=None, # Lowest and highest prediction
     ) -> 'EmbeddingDotBias':
         "A model with a row for each user and item in `classes`"
+        if not isinstance(classes, dict): raise TypeError(f'classes is of type {type(classes).__name__}: it is dls.classes.')
         names = list(classes)
         user, item = user or names[0], item or names[1]
         for name in (user, item):

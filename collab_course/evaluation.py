@@ -16,6 +16,7 @@ from torch import nn
 from .dataloaders import CollabDataLoaders, DataLoaders, check_loaders
 from .learner import Learner, mae, predict_batches, rmse, set_seed
 from .qualities import list_qualities
+from .validation import check_lists
 from .notebook import Bar
 
 # %% ../nbs/17_evaluation.ipynb #fd010632
@@ -39,11 +40,12 @@ def cross_validate(
 ) -> pd.DataFrame: # A row per run: model, split, seed, the metrics
     "Make every model with every seed on every split, and test it"
     for name, o in {'models': models, 'splits': splits}.items():
-        if not isinstance(o, dict): raise TypeError(f'{name} is a {type(o).__name__}: give a dict by name, '
+        if not isinstance(o, dict): raise TypeError(f'{name} is of type {type(o).__name__}: give a dict by name, '
             'such as {"mean": GlobalMean}, {"random": random_split(ratings)} or dict(enumerate(k_folds(ratings))).')
     for name, o in models.items():
-        if isinstance(o, (Learner, nn.Module)): raise TypeError(f'models[{name!r}] is a {type(o).__name__}, which '
+        if isinstance(o, (Learner, nn.Module)): raise TypeError(f'models[{name!r}] is of type {type(o).__name__}, which '
             'is there already: give a function of dls that makes one from the training rows of each split.')
+    check_lists(seeds=seeds)
     runs, plan = [], list(itertools.product(models, seeds))
     with Bar(total=len(splits) * len(plan), unit='run') as bar:
         for split, rows in splits.items():
@@ -170,8 +172,9 @@ def bootstrap(
 ) -> tuple: # Lowest and highest
     """An interval for the mean of `values`, or for another `statistic`, from as many of them, drawn
     with replacement: the percentile bootstrap of Efron (1979). Users with NaN are left out."""
-    vals, rng = np.asarray(values, dtype=float), np.random.default_rng(seed)
-    vals = vals[~np.isnan(vals.reshape(len(vals), -1)).any(axis=1)]
+    vals, rng = np.atleast_1d(np.asarray(values, dtype=float)), np.random.default_rng(seed)
+    vals = vals[~np.isnan(vals).any(axis=tuple(range(1, vals.ndim)))]
+    if not len(vals): raise ValueError('values hold no number: there is nothing to draw from.')
     found = [statistic(vals[rng.integers(len(vals), size=len(vals))]) for _ in range(n)]
     return tuple(np.quantile(found, [(1 - level) / 2, (1 + level) / 2]).tolist())
 

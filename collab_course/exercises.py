@@ -269,7 +269,7 @@ def _04_2(answer):
         W, idx = torch.randn(n, k, generator=gen), torch.randint(n - 1, (m,), generator=gen)
         got = answer(idx, W.as_subclass(_NoIndex))
         if not isinstance(got, torch.Tensor):
-            return f'your function returns a {type(got).__name__}, not a tensor'
+            return f'your function returns something of type {type(got).__name__}, not a tensor'
         if off := off_by(got.as_subclass(torch.Tensor), W[idx], tol=1e-5, what='your result'): return off
 
 # %% ../nbs/library/exercises.ipynb #e0bf8a96
@@ -476,7 +476,7 @@ def _09_1(answer):
 @exercise('09.2')
 def _09_2(answer):
     if not isinstance(answer, pd.Series):
-        return f'it is a {type(answer).__name__} where a Series is asked for'
+        return f'it is of type {type(answer).__name__}, and a Series is asked for'
     df = _movielens()
     above = df['rating'] - df.groupby('title')['rating'].transform('mean')
     right = above.groupby(df['user']).mean()
@@ -552,7 +552,7 @@ def _11_3(answer):
         a, b = DotProductParams(7, 9, 4), DotProductBias(7, 9, 4)
     res = answer(a.state_dict())
     if not isinstance(res, dict):
-        return f'your function returns a {type(res).__name__}, not a dictionary'
+        return f'your function returns something of type {type(res).__name__}, not a dictionary'
     names = {f'{name}.weight' for name, _ in a.named_parameters()}
     if set(res) != names: return f'your names are {sorted(res)}'
     for name, p in b.named_parameters():
@@ -568,7 +568,7 @@ def _12_1(answer):
     for df, k in ((_two_ids_a_title(1), 2.5), (_two_ids_a_title(3), 40), (_movielens(), 10)):
         by_title, mean = df.groupby('title')['rating'], df['rating'].mean()
         right, got = (by_title.sum() + k * mean) / (by_title.count() + k), answer(df.copy(), k)
-        if not isinstance(got, pd.Series): return f'it returns a {type(got).__name__}, and a Series is asked for'
+        if not isinstance(got, pd.Series): return f'it returns something of type {type(got).__name__}, and a Series is asked for'
         if set(got.index) != set(right.index): return 'the index of what it returns is not the titles'
         if off := off_by(got.reindex(right.index), right, tol=1e-4, what=f'what it returns for {len(df):,} ratings and k={k}'): return off
 
@@ -837,7 +837,7 @@ def _19_2(answer):
     learn, _ = _titled(3, 8, 12, 60)
     right = dict(zip(learn.dls.classes['title'].items[1:], learn.model.i_bias.weight[1:, 0].tolist()))
     with tempfile.TemporaryDirectory() as tmp: got = answer(learn.export(Path(tmp)/'it.zip'))
-    if not isinstance(got, dict): return f'it returns {type(got).__name__}, a dict is asked for'
+    if not isinstance(got, dict): return f'it returns something of type {type(got).__name__}, and a dict is asked for'
     if list(got) != list(right): return f'its keys are {list(got)}, the items are {list(right)}'
     return off_by(list(got.values()), list(right.values()), what='your biases')
 

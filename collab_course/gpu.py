@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .batches import RatingDataLoader
 from .callbacks import Callback, CancelFitException, Recorder
-from .learner import Learner, random_state, set_random_state
+from .learner import Learner, check_learner, random_state, set_random_state
 from .parquet import rank_and_size
 from .validation import check_counts, warn
 
@@ -119,11 +119,12 @@ def bs_find(
     double from `learn.dls.bs` while memory lasts and an epoch has 100 steps. And a rate for it: `lr` is
     doubled as long as one cycle of `n_epoch` epochs ends at a lower validation loss. Raises `ValueError`
     where not even the first size has 100 steps, `MemoryError` where it does not fit."""
+    check_learner(learn)
     check_counts(n_epoch=n_epoch)
     check_counts(2, n_steps=n_steps)
     train, bs, lr = learn.dls.train, learn.dls.bs, learn.lr if lr is None else lr
     if type(train) is not RatingDataLoader: raise ValueError(
-        f'bs_find cuts batches from ratings in memory, and the loader is a {type(train).__name__}')
+        f'bs_find cuts batches from ratings in memory, and the loader is of type {type(train).__name__}')
     if train.n < 100 * bs: raise ValueError(
         f'{train.n:,} rows make fewer than 100 batches of {bs}: larger ones would leave too few steps.')
     device, random, clock = train.device, random_state(train.device), StepClock(n_steps)

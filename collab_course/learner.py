@@ -62,7 +62,7 @@ def valley(lrs:Sequence|np.ndarray, losses:Sequence|np.ndarray) -> float:
     return float(lrs[end - length[end] // 2])
 
 # %% ../nbs/library/learner.ipynb #213c5015
-import copy, math, random
+import copy, math, operator, random
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
@@ -87,6 +87,7 @@ def set_seed(
     """Seed the random numbers of Python, NumPy and PyTorch. On a CPU the same seed then gives the same
     losses. A GPU adds in no fixed order, so its losses differ in the last digits, unless
     `torch.use_deterministic_algorithms(True)` has it sort first, which takes longer (`bench/gpu.py` says by how much)."""
+    s = operator.index(s)
     random.seed(s)
     np.random.seed(s % 2**32)
     torch.manual_seed(s)
@@ -142,8 +143,10 @@ def _check_cycle(pct_start, **divs):
     if min(divs.values()) <= 0: raise ValueError(
         f"{', '.join(f'{k}={v}' for k, v in divs.items())}: these divide, so they are above 0")
 
-def _check_callable(cbs, metrics):
-    "Raise `TypeError` unless all `cbs` are callbacks, and all `metrics` can be called"
+def _check_callable(cbs, metrics, **funcs):
+    "Raise `TypeError` unless all `cbs` are callbacks, and all `metrics` and `funcs` can be called"
+    for name, o in funcs.items():
+        if not callable(o): raise TypeError(f'{name}={o!r}: give a function, or a class.')
     for o in cbs:
         if not isinstance(o, Callback):
             what = f'the class {o.__name__}: pass an object, {o.__name__}(...)' if isinstance(o, type) else \
@@ -202,6 +205,7 @@ class Learner(Without):
         self.opt_mom:float|None = None # the optimiser's own momentum
         self.metrics, self.recorder, self.bar, self.log = L(metrics), Recorder(), True, True
         self.cbs, self.saved_random = L(self.recorder, ProgressCallback(), MeanCheck(), *L(cbs)), None
+        _check_callable(self.cbs, self.metrics, loss_func=self.loss_func, opt_func=opt_func)
 
     @property
     def dls(self) -> DataLoaders:
@@ -236,7 +240,7 @@ class Learner(Without):
         "Train with a learning rate and a momentum for each step; the optimiser's own momentum where none is given"
         wd, cbs = self.wd if wd is None else wd, self.cbs + L(cbs)
         _check_rates(wd=wd)
-        _check_callable(cbs, self.metrics)
+        _check_callable(cbs, self.metrics, loss_func=self.loss_func, opt_func=self.opt_func)
         if self.opt is None: self.create_opt()
         self.opt.param_groups[0]['weight_decay'] = wd
         self.sched_lr, self.sched_mom = lrs, moms or [self.opt_mom] * len(lrs)
@@ -419,6 +423,8 @@ class Learner(Without):
         for o in (ds_idx, dl):
             if isinstance(o, pd.DataFrame): raise TypeError('batches are asked for, not a table: dls.test_dl(df) '
                 'makes them of its rows, and learn.predict(df) predicts these.')
+        if ds_idx not in (0, 1): raise ValueError(
+            f'ds_idx={ds_idx!r}: it is 0 for the training rows, 1 for the validation rows; other batches go to dl=.')
         dl = self.dls[ds_idx] if dl is None else dl
         if isinstance(dl, RatingDataLoader):
             if dl.classes: self.dls.check_classes(dl.classes, 'the loader')
@@ -435,7 +441,7 @@ class Learner(Without):
         one = isinstance(rows, (dict, pd.Series))
         if not one and not hasattr(rows, 'columns'):
             row = dict.fromkeys(self.dls.classes, ...)
-            raise TypeError(f'rows is a {type(rows).__name__}: ask with a dict, {row}, or with a table, '
+            raise TypeError(f'rows is of type {type(rows).__name__}: ask with a dict, {row}, or with a table, '
                             f'pd.DataFrame([{row}, ...]).'.replace('Ellipsis', '...'))
         df:pd.DataFrame = pd.DataFrame([rows]) if one else rows
         if isinstance(df, pd.DataFrame): df = df.drop(columns=self.dls.rating_name, errors='ignore')
@@ -444,9 +450,16 @@ class Learner(Without):
 
     def show_results(self, max_n:int=9):
         "Show the first `max_n` validation rows with their predictions"
+        check_counts(max_n=max_n)
         x, y = (o[:max_n] for o in next(iter(self.dls.valid)))
         preds = self.get_preds()[0][:max_n].tolist()
         display(self.dls.decode(x, y).assign(**{f'{self.dls.rating_name}_pred': preds}))
+
+# %% ../nbs/library/learner.ipynb #0f86d12e
+def check_learner(learn:object):
+    "Raise `TypeError` unless `learn` is a learner"
+    if not isinstance(learn, Learner): raise TypeError(f'learn is of type {type(learn).__name__}: Learner(dls, model), with '
+        'the loaders that a model was made from, knows its users and items.')
 
 # %% ../nbs/library/learner.ipynb #0c456b06
 _PATHS = dict.fromkeys(('path', 'model_dir'), "learn.save and learn.export take a file's whole path")

@@ -84,7 +84,7 @@ class DotProductParams(Module):
         return sigmoid_range(score, *self.y_range)
 
 # %% ../nbs/13_neural_net.ipynb #2a440a53
-from .dataloaders import DataLoaders
+from .dataloaders import DataLoaders, check_loaders
 
 # %% ../nbs/13_neural_net.ipynb #777eb171
 def emb_sz_rule(
@@ -98,6 +98,7 @@ def get_emb_sz(
     dls:DataLoaders, # `CollabDataLoaders`
 ) -> list: # A pair for users, a pair for items: rows and columns of their embedding
     "Embedding sizes by `emb_sz_rule`"
+    check_loaders(dls)
     return [(len(c), emb_sz_rule(len(c))) for c in dls.classes.values()]
 
 # %% ../nbs/13_neural_net.ipynb #6ee2baee

@@ -55,8 +55,8 @@ from .collab import has_factors, score_all
 from .implicit import LikesModel
 from .notebook import Bar
 from .interpretation import nearest
-from .learner import Learner
-from .validation import check_columns, check_counts, rating_values, refuse_foreign, warn
+from .learner import Learner, check_learner
+from .validation import check_columns, check_counts, check_lists, rating_values, refuse_foreign, warn
 
 # %% ../nbs/library/recommendation.ipynb #ee367044
 @dataclass(eq=False)
@@ -81,11 +81,6 @@ class Profile:
         return f'Profile({n} factors, bias {bias:.2f}, {len(self.rated)} ratings)'
 
 # %% ../nbs/library/recommendation.ipynb #0fe14a69
-def _check_learner(learn):
-    "Raise `TypeError` unless `learn` is a learner"
-    if not isinstance(learn, Learner): raise TypeError(f'learn is a {type(learn).__name__}: Learner(dls, model), with '
-        'the loaders that a model was made from, knows its users and items.')
-
 def _beside(own:dict, **ours) -> dict:
     "The columns `own` and `ours`, these with a `_` behind their names where `own` has them already"
     res = dict(own)
@@ -143,7 +138,7 @@ def fold_in(
 ) -> Profile: # Of nobody's ratings, the average user's
     """Factors and bias of a new user by ridge regression, or in each draw of a `BPMF`, which knows the
     noise; `TypeError` on a model without factors"""
-    _check_learner(learn)
+    check_learner(learn)
     return _newcomer(learn, ratings, noise, is_item, features)
 
 # %% ../nbs/library/recommendation.ipynb #1c6970f7
@@ -168,7 +163,7 @@ def _check_seen(history):
 def _user_row(learn, user, pass_what='the ratings: {item: stars}'):
     refuse_foreign(user)
     if hasattr(user, '__len__') and not isinstance(user, (str, bytes, tuple)): raise TypeError(
-        f'user is a {type(user).__name__}: name one user or, of somebody new, pass {pass_what}. '
+        f'user is of type {type(user).__name__}: name one user or, of somebody new, pass {pass_what}. '
         'recommend_all makes the lists of all users.')
     way_out = f' Of somebody new, pass {pass_what}.'
     return learn.dls.classes[learn.dls.user_name].row(user, 'user', way_out)
@@ -176,9 +171,7 @@ def _user_row(learn, user, pass_what='the ratings: {item: stars}'):
 # %% ../nbs/library/recommendation.ipynb #d0a08dfb
 def _item_rows(learn, items, what):
     "Indices of the `items` of argument `what`; those not seen in training are left out, with a warning"
-    if isinstance(items, pd.DataFrame): raise TypeError(f'{what} is a DataFrame: give a list of items.')
-    if isinstance(items, str) or not isinstance(items, Iterable): raise TypeError(
-        f'{what}={items!r}: give a list of items.')
+    check_lists(**{what: items})
     dls, items = learn.dls, list(items)
     code = dls.classes[dls.item_name].encode(items).long()
     dls.classes[dls.item_name].check_form(items, code, dls.item_name)
@@ -213,7 +206,7 @@ def explain(
     last row, `training`, holds what a trained row adds to that; it is 0 for a newcomer. All shares
     add up to the prediction less the average user's. Of a `LikesModel`: each item that the user
     likes and its share; these add up to the score, which is the average user's where there are none."""
-    _check_learner(learn)
+    check_learner(learn)
     if isinstance(learn.model, LikesModel):
         liked, items = _by_likes(learn, user)[2], learn.dls.classes[learn.dls.item_name]
         likes_share = _reasons(learn, liked, [items.row(item, 'item')])[0].sort(descending=True, stable=True)
@@ -287,7 +280,7 @@ def recommend(
     """The items with the highest predictions; `mean` is that of an item's ratings. With factors, a
     prediction is the sum of what the average user is predicted to give and of the user's match.
     Raises `ValueError` on an unknown user, and where nothing is left to list."""
-    _check_learner(learn)
+    check_learner(learn)
     check_counts(n=n)
     dls, tables, liked = learn.dls, None, None
     if isinstance(learn.model, LikesModel): preds, rated, liked = _by_likes(learn, user)
@@ -323,13 +316,14 @@ def recommend_all(
 ) -> pd.DataFrame: # A row per user and rank: user, rank, item, prediction
     """What `recommend` lists, for many users. Raises `ValueError` on an unknown user, and where nothing
     is left to list."""
-    _check_learner(learn)
+    check_learner(learn)
     check_counts(n=n, bs=bs)
     (user, every), (item, names) = learn.dls.classes.items()
     history, out, best = learn.dls.history, _unlisted(learn, min_ratings, items, exclude), []
     if exclude_seen: _check_seen(history)
     rows = torch.arange(1, len(every))
     if users is not None:
+        check_lists(users=users)
         users = list(users)
         rows = every.encode(users).long()
         every.check_known(users, rows, user)
@@ -358,7 +352,7 @@ def similar_items(
     min_ratings:int=20, # Leave out items with fewer ratings than this
 ) -> pd.DataFrame: # By rank: item, the measure, its mean and number of ratings
     "The items whose factors are most like those of `title`; of a `LikesModel`, those it calls `similar`"
-    _check_learner(learn)
+    check_learner(learn)
     classes, listed = learn.dls.classes[learn.dls.item_name], ~_unlisted(learn, min_ratings)
     model = learn.model
     if isinstance(model, LikesModel):

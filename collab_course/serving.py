@@ -15,13 +15,14 @@ from torch import Tensor
 from .collab import FactorTables, has_factors
 from .files import write_whole
 from .implicit import IALS
-from .learner import Learner
+from .learner import Learner, check_learner
 from .validation import check_counts
 
 # %% ../nbs/library/serving.ipynb #8b100f18
 def score_vectors(learn:Learner) -> tuple: # Users' vectors and items', a row each, `#na#` first
     """Vectors of a model with factors, whose dot products order the items as its predictions do.
     Raises `TypeError` on a model without factors."""
+    check_learner(learn)
     model = learn.model
     if isinstance(model, IALS): return model.u_weight.cpu(), model.i_weight.cpu()
     if not has_factors(model): raise TypeError(f'{type(model).__name__} has no vectors whose dot '

@@ -36,6 +36,7 @@ def table_from_csv(
 ) -> pd.DataFrame: # The table, each column under one type
     """Read a table. Raises `ValueError` where `csv` holds none, or one that the options do not fit:
     of a single column, with more values than names, with zeros in front of what became numbers."""
+    if isinstance(csv, pd.DataFrame): raise TypeError('csv is a table already: from_df takes it.')
     plain = sep is not None and (len(sep) == 1 or sep == r'\s+')
     options = ({'low_memory': False} if plain else {'engine': 'python'}) | options
     here = isinstance(csv, (str, Path)) and Path(csv).is_file()

@@ -7,7 +7,7 @@ __all__ = []
 
 # %% ../nbs/library/validation.ipynb #9c14f225
 import sys, warnings
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from functools import wraps
 from numbers import Integral
 from types import FrameType
@@ -16,12 +16,22 @@ from typing import TypeVar
 import numpy as np, pandas as pd
 
 # %% ../nbs/library/validation.ipynb #ffad53a7
+def _described(name, o):
+    "An argument as a message names it: with its value where this is short"
+    return f'{name}={o!r}' if pd.api.types.is_scalar(o) else f'{name} is of type {type(o).__name__}'
+
 def check_counts(least:int=1, **counts):
     "Raise `ValueError` unless every argument is a whole number, `least` or more"
     for name, n in counts.items():
         if not isinstance(n, Integral) or isinstance(n, bool) or n < least:
-            what = f'{name}={n!r}' if pd.api.types.is_scalar(n) else f'{name} is a {type(n).__name__}'
-            raise ValueError(f'{what}: give a whole number, {least} or more.')
+            raise ValueError(f'{_described(name, n)}: give a whole number, {least} or more.')
+
+# %% ../nbs/library/validation.ipynb #9f9afbdc
+def check_lists(**lists):
+    "Raise `TypeError` unless every argument can be gone through, and is no text and no table"
+    for name, o in lists.items():
+        if isinstance(o, (str, pd.DataFrame)) or not isinstance(o, Iterable):
+            raise TypeError(f'{_described(name, o)}: give a list.')
 
 # %% ../nbs/library/validation.ipynb #93ec713b
 NAMING = 'Pass user_name=, item_name= and rating_name= to say which columns to use.'
@@ -49,7 +59,7 @@ def check_columns(
         elif hasattr(ratings, 'tocoo'): # a sparse matrix of SciPy
             way = ("with m = ratings.tocoo(), pd.DataFrame({'user': m.row, 'item': m.col, 'rating': m.data}) "
                    'makes one of it.')
-        raise TypeError(f'ratings is a {type(ratings).__name__}, not a DataFrame: {way}')
+        raise TypeError(f'ratings is of type {type(ratings).__name__}, not a DataFrame: {way}')
     for name in names:
         found = list(ratings.columns).count(name)
         if found != 1:

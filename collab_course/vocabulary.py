@@ -71,7 +71,7 @@ class CategoryMap:
     def row(self, val:Hashable, what:str='value', way_out:str='') -> int:
         "The index of `val`, which is a `what`. Raises `ValueError` where it is unknown."
         try: row = self.o2i.get(val, 0)
-        except TypeError: raise TypeError(f'{what} is a {type(val).__name__}: name one {what} at a time.') from None
+        except TypeError: raise TypeError(f'{what} is of type {type(val).__name__}: name one {what} at a time.') from None
         if row: return row
         close = self.close(val) or 'nothing'
         raise ValueError(f'no {what} {val!r}. Close to it: {close}.{way_out}')
