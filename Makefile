@@ -95,11 +95,12 @@ WHEEL ?= index 03_dataloaders 12_interpretation 16_recommendation
 lessons-on-wheel: data wheel
 	build/wheel/bin/python .ci/lessons.py $(WHEEL)
 
-# What the course needs of what Colab has; the package is no part of it.
+# What the course needs of what Colab has, in versions like Colab's own, which are older than ours; the package is no part of it.
+COLAB_HAS := 'pandas~=2.2.2' 'numpy<2.2' 'matplotlib~=3.10.0' 'ipython==7.34.0' 'ipykernel<7'
 build/colab/installed: constraints.txt
 	$(PYTHON) -m venv build/colab
 	build/colab/bin/python -m pip install $(TORCH)
-	build/colab/bin/python -m pip install $(QUIET) -c constraints.txt torch pandas matplotlib ipykernel nbclient
+	build/colab/bin/python -m pip install $(QUIET) torch==$$(sed -n 's/^torch==//p' constraints.txt) $(COLAB_HAS) nbclient
 	touch $@
 
 COLAB ?= 04_one_hot

@@ -21,10 +21,11 @@ TOOLS = 'pytest', 'pytest-xdist', 'hypothesis', 'openpyxl', 'scikit-learn', 'nbf
 ELSEWHERE = [f'--ignore=tests/{o}' for o in ('test_site.py', 'test_demo.py', 'test_wheel.py', 'test_jupyterlab.py', 'test_figures.py', 'test_house.py')]
 
 nox.options.envdir = 'build/nox'
-nox.options.sessions = ['tests']
+nox.options.sessions = ['tests', 'lessons']
 
 def install(session, versions, *tools):
     "Install the dependencies in their 'lowest' or 'newest' versions"
+    if (session.python, versions) == ('3.13', 'lowest'): session.skip('versions so old have no wheels for a Python so new')
     needs = [o.replace('>=', '==') if versions == 'lowest' else o for o in INI['DEFAULT']['requirements'].split()]
     if torch := os.environ.get('TORCH'): needs = [f'torch=={torch}' if o.startswith('torch') else o for o in needs]
     old = ['numpy<2', 'pyarrow==14.0.2'] if versions == 'lowest' else ['pyarrow'] # what goes with pandas of that age
@@ -32,18 +33,20 @@ def install(session, versions, *tools):
     session.install('--retries', '1', '--extra-index-url', index, *needs, *old, *tools)
     session.run('python', '-m', 'pip', 'list', silent=False)
 
-@nox.session(python=PYTHONS)
-@nox.parametrize('versions', ['lowest', 'newest'], ids=['lowest', 'newest'])
+def each_version(session):
+    "A session for each Python and for both kinds of versions"
+    return nox.session(python=PYTHONS)(nox.parametrize('versions', ['lowest', 'newest'], ids=['lowest', 'newest'])(session))
+
+@each_version
 def tests(session, versions):
     "The tests, on the package in this folder"
-    if (session.python, versions) == ('3.13', 'lowest'): session.skip('versions so old have no wheels for a Python so new')
     install(session, versions, *TOOLS)
     session.run('python', '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '-n', 'auto', '--dist', 'loadfile', *(session.posargs or ['tests', *ELSEWHERE]),
                 env={'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'})
 
-@nox.session(python=PYTHONS)
-def lessons(session):
+@each_version
+def lessons(session, versions):
     "The lessons, on the installed package alone"
-    install(session, 'newest', 'ipykernel', 'nbclient')
+    install(session, versions, 'ipykernel', 'nbclient')
     session.install('--no-deps', '.')
     session.run('python', '.ci/lessons.py')
