@@ -85,7 +85,7 @@ def set_seed(
     s:int, # A whole number of up to 64 bits
 ):
     """Seed the random numbers of Python, NumPy and PyTorch. On a CPU the same seed then gives the same
-    losses. A GPU adds in no fixed order, so its losses differ in the last digits, unless
+    losses; others before PyTorch 2.12, which draws the first weights in another way. A GPU adds in no fixed order, so its losses differ in the last digits, unless
     `torch.use_deterministic_algorithms(True)` has it sort first, which takes longer (`bench/gpu.py` says by how much)."""
     s = operator.index(s)
     random.seed(s)
