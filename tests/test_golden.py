@@ -12,6 +12,11 @@ EXACT, TRAINED = (1e-4, 1e-5), (5e-3, 1e-4)
 @pytest.fixture(scope='module')
 def then(): return json.loads(golden.RECORD.read_text())
 
+@pytest.fixture
+def alike(then):
+    "The numbers drawn are those of the record, or there is nothing to compare"
+    if golden.drawn() != pytest.approx(then['drawn']): pytest.skip('this PyTorch draws first weights in another way than that of the record')
+
 def same(a, b, tol, at=''):
     "Raise where the two differ in more than rounding"
     if isinstance(a, dict):
@@ -24,11 +29,11 @@ def same(a, b, tol, at=''):
     else: assert a == b, f'{at}: {a!r} and {b!r}'
 
 @pytest.mark.parametrize('name', golden.TRAININGS)
-def test_made_up_ratings_train_as_before(then, name): same(golden.training(name, golden.toy_dls()), then['made-up ratings'][name], TRAINED)
+def test_made_up_ratings_train_as_before(then, alike, name): same(golden.training(name, golden.toy_dls()), then['made-up ratings'][name], TRAINED)
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', golden.TRAININGS)
-def test_movielens_trains_as_before(then, name): same(golden.training(name, golden.movie_dls()), then['MovieLens 100K'][name], TRAINED)
+def test_movielens_trains_as_before(then, alike, name): same(golden.training(name, golden.movie_dls()), then['MovieLens 100K'][name], TRAINED)
 
 def test_lists_and_reasons_are_as_before(then):
     same(json.loads(json.dumps(golden.lists(load_learner(golden.FOLDER/'learner.zip')))), then['lists'], EXACT)

@@ -263,7 +263,7 @@ KINDS = {
         ('A table of candidates', lambda: recommend(learner(), 1, items=table()), TypeError, 'items is of type DataFrame: give a list.'),
         ('A list of items that others shall be like', lambda: similar_items(learner(), [1, 2], min_ratings=0), TypeError, 'item is of type list: name one item at a time.'),
         ("Users under another library's name in `user_split`", lambda: user_split(table().rename(columns={'user': 'userId'})), ValueError, f"column 'user' is missing: the table has ['userId', 'item', 'rating']. {THERE}"),
-        ('A table where loaders are asked for', lambda: get_emb_sz(table()), TypeError, 'dls is a pandas.DataFrame: CollabDataLoaders.from_df(ratings) of collab_course makes what is asked for'),
+        ('A table where loaders are asked for', lambda: get_emb_sz(table()), TypeError, 'dls is a pandas.…DataFrame: CollabDataLoaders.from_df(ratings) of collab_course makes what is asked for'),
         ('A model to find a batch size for', lambda: bs_find(learner().model), TypeError, 'learn is of type EmbeddingDotBias: Learner(dls, model), with the loaders that a model was made from, knows its users and items.'),
         ('A table in place of the vocabularies', lambda: EmbeddingDotBias.from_classes(5, table()), TypeError, 'classes is of type DataFrame: it is dls.classes.'),
         ('A table in place of a file', lambda: CollabDataLoaders.from_csv(table()), TypeError, 'csv is a table already: from_df takes it.'),

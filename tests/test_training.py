@@ -172,7 +172,7 @@ def test_predictions_for_the_training_rows_are_complete_and_in_order(dls):
 @pytest.mark.parametrize('y_range', [None, (0, 10.5)])
 @pytest.mark.parametrize('use_nn', [False, True])
 def test_an_unknown_user_and_item_are_predicted_near_the_mean(use_nn, y_range):
-    "Also where most users and items have a rating or two, and the model has not learned much"
+    "Also where most users and items have a rating or two, and the model has not learned much; of a network, at most a star farther off than its predictions are on average"
     r = np.random.default_rng(3)
     df = pd.DataFrame({'user': (r.pareto(.8, 4000) * 100).astype(int) % 3000, 'book': (r.pareto(1., 4000) * 300).astype(int) % 5000}).drop_duplicates()
     df['rating'] = np.clip(np.round(7.6 + r.normal(0, 1.5, len(df))), 1, 10)
@@ -181,7 +181,8 @@ def test_an_unknown_user_and_item_are_predicted_near_the_mean(use_nn, y_range):
     learn = collab_learner(dls, 20, y_range=y_range, use_nn=use_nn)
     with learn.no_logging(), learn.no_bar(): learn.fit_one_cycle(3, 5e-3)
     na, mean = learn.predict({'user': -1, 'book': -1}, unknown='na'), float(dls.train.y.mean())
-    assert abs(na - mean) < (1.5 if use_nn else 0.01)
+    own = learn.get_preds(0)[0].mean()
+    assert abs(na - mean) < (abs(own - mean) + 1 if use_nn else 0.01)
 
 def test_rows_of_unknowns_are_all_that_is_set(dls):
     "And a frozen table stays as it was"
