@@ -191,7 +191,7 @@ def _alone(folder) -> Iterator:
         with FileLock(folder/'.lock', timeout=1800):
             for o in folder.glob('.fetch-*'): shutil.rmtree(o, ignore_errors=True)
             yield
-    except (Timeout, NotImplementedError) as e: # the latter where the file system has no locks
+    except Timeout as e:
         raise OSError(f'{folder}/.lock cannot be had ({e}): '
                       'is another process fetching the data?') from None
     except OSError as e:

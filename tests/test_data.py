@@ -470,6 +470,17 @@ def test_lock_that_cannot_be_had_says_so(cache, monkeypatch):
     cache.mkdir(parents=True)
     with FileLock(cache/'.lock'), pytest.raises(OSError, match=r'\.lock cannot be had .*is another process fetching the data'): untar_data()
 
+@pytest.mark.skipif(os.name != 'posix', reason='flock is of POSIX')
+def test_a_file_system_without_locks(cache, monkeypatch, folder):
+    "filelock makes do with a file"
+    pytest.importorskip('filelock', minversion='3.24')
+    import fcntl
+    def flock(*args): raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    monkeypatch.setattr(fcntl, 'flock', flock)
+    monkeypatch.setattr(download, 'SOURCES', {'a copy': partial(shutil.copytree, folder)})
+    with pytest.warns(UserWarning, match='flock'): untar_data()
+    assert left_over(cache) == ['ml-100k']
+
 def test_what_a_killed_process_left_is_swept(cache, monkeypatch, folder):
     (cache/'.fetch-dead'/'ml-100k').mkdir(parents=True)
     (cache/'.lock').write_text('from a process that is gone')
